@@ -1,0 +1,29 @@
+"""The published language: every event that services exchange. Data only, nothing of ours is imported."""
+
+from common.contracts import casework, intake, notifier, registry
+from common.contracts.envelope import Event
+
+REGISTRY: dict[str, type[Event]] = {
+    event.type: event
+    for event in (
+        intake.AlertReceived,
+        intake.ContentOpened,
+        notifier.ObligationOpened,
+        notifier.ObligationMet,
+        notifier.ObligationBreached,
+        notifier.DeliveryTransmitted,
+        notifier.DeliveryOpened,
+        notifier.DeliveryAcknowledged,
+        notifier.DeliveryFailed,
+        notifier.EscalationRaised,
+        casework.CaseManagerAppointed,
+        registry.AgencyRegistered,
+        registry.AgencyRetired,
+        registry.EndpointRegistered,
+        registry.EndpointRevoked,
+        registry.BodyDeclaredAbsent,
+    )
+}
+"""Every event by its CloudEvents type."""
+
+__all__ = ["REGISTRY", "Event"]

@@ -1,0 +1,70 @@
+"""What intake tells the others."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from common.contracts.envelope import Event
+from common.contracts.vocabulary import (
+    AgeBand,
+    Channel,
+    Concern,
+    Occasion,
+    OffenderRelation,
+    ReportedBy,
+)
+
+
+class AlertReceived(Event):
+    """An alert was accepted and stored: facts only (architecture §2.3).
+
+    Attributes:
+        alert_id: internal id, random; agencies never see it.
+        number: short number for reporter and operator.
+        received_at: UTC instant of the commit at intake; every first clock starts here.
+        territory: ISO 3166-2 code of the region.
+        kato: finer KATO code, only when the sender gave one.
+        reporter: role code of the reporting body, or ``child``, ``parent``, ``citizen``, ``anonymous``.
+        age_band: never the age.
+        parents_may_be_informed: ``None`` when the sender did not say.
+        routing: base64 of an HPKE sealing for ``notifier`` of
+            ``{"reporter_agency": uuid | null, "implicated": [uuid, …]}``, AAD ``alert_id``.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.alert.received.v1"
+    publisher: ClassVar[str] = "intake"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier", "casework")
+
+    alert_id: UUID
+    number: str
+    received_at: datetime
+    territory: str
+    kato: str | None = None
+    concerns: tuple[Concern, ...]
+    cyber: bool = False
+    direct_threat: bool = False
+    needs_medical_care: bool = False
+    without_parental_care: bool = False
+    offender_relation: OffenderRelation = OffenderRelation.UNKNOWN
+    parents_may_be_informed: bool | None = None
+    reporter: str
+    reported_by: ReportedBy | None = None
+    occasion: Occasion
+    channel: Channel
+    age_band: AgeBand = AgeBand.UNKNOWN
+    routing: str
+
+
+class ContentOpened(Event):
+    """An agency read the content behind a notice (architecture §2.6): *opened by whom, when*.
+
+    ``person`` is the subject of the token, never a name.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.content.opened.v1"
+    publisher: ClassVar[str] = "intake"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    delivery_id: UUID
+    opened_at: datetime
+    person: str

@@ -1,0 +1,130 @@
+"""What notifier tells the others: duties and their clocks, deliveries and their fate.
+
+Events of one transaction travel together: a list per alert, not one message per row.
+"""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from common.contracts.envelope import Event
+from common.contracts.vocabulary import DutyKind
+
+
+class ObligationFact(BaseModel):
+    """One duty as casework needs it; times in UTC, ``None`` where the law gives none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    obligation_id: UUID
+    rule: str
+    kind: DutyKind
+    obliged: str
+    recipient: str | None
+    force: str
+    state: Literal["pending", "open", "met", "waived", "cancelled"]
+    starts_at: datetime
+    due_at: datetime | None
+    breach_at: datetime | None
+
+
+class ObligationOpened(Event):
+    """Duties were laid down, or their clocks started: later copies of an id replace earlier ones.
+
+    ``assignees`` is base64 of an HPKE sealing for ``casework`` (key ``assignee``) of
+    ``{obligation_id: agency_id}``, AAD ``alert_id``: an agency's id can point at a school.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.obligation.opened.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("casework",)
+
+    alert_id: UUID
+    territory: str
+    obligations: tuple[ObligationFact, ...]
+    assignees: str
+
+
+class ObligationMet(Event):
+    """Duties were fulfilled; ``met_at`` is when the fact happened, not when it was recorded."""
+
+    type: ClassVar[str] = "kz.dabyl.obligation.met.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("casework",)
+
+    alert_id: UUID
+    obligations: tuple[UUID, ...]
+    met_at: datetime
+
+
+class ObligationBreached(Event):
+    """The formal limit passed (``breach_at``); stays on record when the duty is met late."""
+
+    type: ClassVar[str] = "kz.dabyl.obligation.breached.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("casework",)
+
+    alert_id: UUID
+    obligations: tuple[UUID, ...]
+    breached_at: datetime
+
+
+class DeliveryFact(BaseModel):
+    """One delivery by opaque ids."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delivery_id: UUID
+    alert_id: UUID
+    role: str
+    at: datetime
+
+
+class DeliveryTransmitted(Event):
+    """The agencies' edges took these notices."""
+
+    type: ClassVar[str] = "kz.dabyl.delivery.transmitted.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    deliveries: tuple[DeliveryFact, ...]
+
+
+class DeliveryOpened(Event):
+    """The content behind these notices was read."""
+
+    type: ClassVar[str] = "kz.dabyl.delivery.opened.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    deliveries: tuple[DeliveryFact, ...]
+
+
+class DeliveryAcknowledged(Event):
+    """A named person of the agency answered these notices."""
+
+    type: ClassVar[str] = "kz.dabyl.delivery.acknowledged.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    deliveries: tuple[DeliveryFact, ...]
+
+
+class DeliveryFailed(Event):
+    """These deliveries need a person: nothing more will be tried by itself."""
+
+    type: ClassVar[str] = "kz.dabyl.delivery.failed.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    deliveries: tuple[DeliveryFact, ...]
+
+
+class EscalationRaised(Event):
+    """Silence climbed one rung."""
+
+    type: ClassVar[str] = "kz.dabyl.escalation.raised.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    delivery_id: UUID
+    alert_id: UUID
+    level: int
+    raised_at: datetime

@@ -1,0 +1,107 @@
+"""What registry tells the others: who exists, who holds which role where, and how to reach them."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from common.contracts.envelope import Event
+
+
+class Mandate(BaseModel):
+    """A role held in a territory for a time; ``territory`` ``KZ`` is the whole country.
+
+    ``valid_until`` is exclusive; ``None`` means open.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: str
+    territory: str
+    valid_from: datetime
+    valid_until: datetime | None = None
+    primary: bool = True
+
+
+class AgencyRegistered(Event):
+    """An agency as it is from ``version`` on; a higher version replaces a lower one."""
+
+    type: ClassVar[str] = "kz.dabyl.agency.registered.v1"
+    publisher: ClassVar[str] = "registry"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    agency_id: UUID
+    version: int
+    code: str
+    name_kk: str
+    name_ru: str
+    name_en: str
+    superior_id: UUID | None = None
+    mandates: tuple[Mandate, ...]
+
+
+class AgencyRetired(Event):
+    """The agency holds no role from ``retired_at`` on."""
+
+    type: ClassVar[str] = "kz.dabyl.agency.retired.v1"
+    publisher: ClassVar[str] = "registry"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    agency_id: UUID
+    version: int
+    retired_at: datetime
+
+
+class EndpointRegistered(Event):
+    """A way to reach an agency's system, as it is from ``version`` on.
+
+    Attributes:
+        kind: ``webhook`` is pushed to; a body without an endpoint pulls its inbox.
+        url: where the thin notice goes.
+        concurrency: requests in flight at the same time.
+        receipt_key: Ed25519 public key (base64url of 32 bytes) that receipts must be signed with.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.endpoint.registered.v1"
+    publisher: ClassVar[str] = "registry"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    endpoint_id: UUID
+    agency_id: UUID
+    version: int
+    kind: Literal["webhook"]
+    url: str
+    concurrency: int = 8
+    receipt_key: str | None = None
+
+
+class EndpointRevoked(Event):
+    """The endpoint must not be used any more."""
+
+    type: ClassVar[str] = "kz.dabyl.endpoint.revoked.v1"
+    publisher: ClassVar[str] = "registry"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    endpoint_id: UUID
+    agency_id: UUID
+    version: int
+    revoked_at: datetime
+
+
+class BodyDeclaredAbsent(Event):
+    """In this territory no body of this role exists for this time (architecture §3, last bullets).
+
+    A fact with dates, never guessed from silence: only it lets guardianship stand in.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.body.declared_absent.v1"
+    publisher: ClassVar[str] = "registry"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    absence_id: UUID
+    version: int
+    role: str
+    territory: str
+    valid_from: datetime
+    valid_until: datetime | None = None
