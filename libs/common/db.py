@@ -1,0 +1,142 @@
+"""One way to the database: SQLite (WAL, one writer at a time) or PostgreSQL, behind the same two doors.
+
+``transaction()`` is opened by whichever door was called (HTTP, event, time) and commits before the
+door answers; nobody inside commits. Hooks given to ``after_commit`` run only once the commit held.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import JSON, Connection, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.sql import Select
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Constraint names that both dialects and every migration agree on."""
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+"""Column type of a JSON document."""
+
+Session = AsyncSession
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
+
+_HOOKS = "after_commit"
+
+
+def after_commit(session: Session, hook: Callable[[], None]) -> None:
+    """Run ``hook`` once this session's transaction is committed; never when it is rolled back."""
+    session.info.setdefault(_HOOKS, []).append(hook)
+
+
+class Database:
+    """An engine and its two doors.
+
+    On SQLite every writing transaction starts with ``BEGIN IMMEDIATE``: the default starts as a reader
+    and loses updates without an error. Writers of this process queue on a lock, in order, instead of
+    sleeping in SQLite's busy handler.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        options: dict[str, Any] = {"hide_parameters": True}
+        if self.is_sqlite:
+            options["pool_size"] = 4
+            options["connect_args"] = {"timeout": 30}
+        else:
+            # A killed server leaves dead connections in the pool: look before use.
+            options |= {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": True}
+        self.engine: AsyncEngine = create_async_engine(url, **options)
+        self.outbox_written: list[Callable[[], None]] = []
+        self._writer = asyncio.Lock()
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """A unit of work: committed at the end of the block, rolled back when it raises."""
+        async with AsyncExitStack() as stack:
+            if self.is_sqlite:
+                await stack.enter_async_context(self._writer)
+            session = await stack.enter_async_context(AsyncSession(self.engine, expire_on_commit=False))
+            try:
+                yield session
+                await session.commit()
+            except BaseException:
+                await session.rollback()
+                raise
+        for hook in session.info.pop(_HOOKS, []):
+            hook()
+        if session.info.pop("outbox_written", False):
+            for wake in self.outbox_written:
+                wake()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Session]:
+        """A consistent look; writers go on meanwhile."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            await session.connection(execution_options={"dabyl_reading": True})
+            yield session
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA secure_delete=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("dabyl_reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+async def insert_ignore(
+    session: Session, table: Table, rows: Sequence[Mapping[str, Any]], index_elements: Sequence[str]
+) -> int:
+    """Insert the rows whose ``index_elements`` are not there yet.
+
+    Returns:
+        How many were inserted. The unique index decides, not a prior look.
+    """
+    if not rows:
+        return 0
+    dialect = session.get_bind().dialect.name
+    statement = (
+        sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)  # same clause, two classes
+    )
+    result = await session.execute(
+        statement.values(list(rows))
+        .on_conflict_do_nothing(index_elements=list(index_elements))
+        .returning(*(table.c[name] for name in index_elements))
+    )
+    return len(result.all())
+
+
+def lock_due(statement: Select[Row]) -> Select[Row]:
+    """Skip rows another worker holds. SQLite ignores it: there, one writer at a time claims."""
+    return statement.with_for_update(skip_locked=True)
+
+
+def is_sqlite_busy(error: BaseException) -> bool:
+    """True when SQLite gave up waiting for another process's lock."""
+    return isinstance(getattr(error, "orig", error), sqlite3.OperationalError)

@@ -1,0 +1,117 @@
+"""The key ring: one file a key, so that a container mounts only the keys it may hold.
+
+Signing keys are Ed25519 (RFC 8037), sealing keys X25519, secrets 32 random bytes. Private files are
+0600. A KMS takes this class's place behind the same methods.
+"""
+
+import base64
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+SIGNING = ("gateway", "issuer", "intake", "notifier", "casework", "registry")
+"""Every service signs its own calls; ``issuer`` signs access tokens (held by gateway)."""
+
+SEALING = ("content", "reporter", "routing", "assignee")
+"""Private halves: content and reporter at intake, routing at notifier, assignee at casework."""
+
+SECRETS = ("grant", "pairwise", "match", "digest", "vault", "person")
+"""grant, pairwise: intake and notifier · match, digest: intake · vault: notifier · person: casework."""
+
+
+class KeyMissing(Exception):
+    """This process was not given that key."""
+
+
+class KeyRing:
+    """Keys of one folder, read when first asked for and then kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.signing = cache(self._signing)
+        self.verifying = cache(self._verifying)
+        self.opening = cache(self._opening)
+        self.sealing_public = cache(self._sealing_public)
+        self.secret = cache(self._secret)
+
+    @classmethod
+    def create(cls, folder: Path) -> "KeyRing":
+        """Make every key that is not there yet; existing ones stay."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in SIGNING:
+            _write_pair(folder / f"{name}.signing", Ed25519PrivateKey.generate)
+        for name in SEALING:
+            _write_pair(folder / f"{name}.sealing", X25519PrivateKey.generate)
+        for name in SECRETS:
+            _write(folder / f"{name}.secret", base64.b64encode(os.urandom(32)))
+        return cls(folder)
+
+    def _read(self, file: str) -> bytes:
+        try:
+            return (self.folder / file).read_bytes()
+        except OSError as error:
+            raise KeyMissing(file) from error
+
+    def _signing(self, name: str) -> Ed25519PrivateKey:
+        key = load_pem_private_key(self._read(f"{name}.signing.key"), None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise KeyMissing(name)
+        return key
+
+    def _verifying(self, name: str) -> Ed25519PublicKey:
+        key = load_pem_public_key(self._read(f"{name}.signing.pub"))
+        if not isinstance(key, Ed25519PublicKey):
+            raise KeyMissing(name)
+        return key
+
+    def _opening(self, name: str) -> X25519PrivateKey:
+        key = load_pem_private_key(self._read(f"{name}.sealing.key"), None)
+        if not isinstance(key, X25519PrivateKey):
+            raise KeyMissing(name)
+        return key
+
+    def _sealing_public(self, name: str) -> X25519PublicKey:
+        key = load_pem_public_key(self._read(f"{name}.sealing.pub"))
+        if not isinstance(key, X25519PublicKey):
+            raise KeyMissing(name)
+        return key
+
+    def _secret(self, name: str) -> bytes:
+        secret = base64.b64decode(self._read(f"{name}.secret"))
+        if len(secret) != 32:
+            raise KeyMissing(name)
+        return secret
+
+
+def _write(file: Path, content: bytes, mode: int = 0o600) -> None:
+    if file.exists():
+        return
+    # Written aside and renamed: a process killed half-way must not leave half a key.
+    aside = file.with_suffix(f"{file.suffix}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        os.fsync(stream.fileno())
+    aside.rename(file)
+
+
+def _write_pair(stem: Path, generate: Callable[[], Ed25519PrivateKey | X25519PrivateKey]) -> None:
+    private_file = stem.with_name(stem.name + ".key")
+    if not private_file.exists():
+        private = generate()
+        _write(private_file, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    loaded = load_pem_private_key(private_file.read_bytes(), None)
+    public = loaded.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _write(stem.with_name(stem.name + ".pub"), public, 0o644)
