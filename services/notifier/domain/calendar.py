@@ -1,0 +1,99 @@
+"""Working days of Kazakhstan, and the local day that the orders count in.
+
+The ``holidays`` library knows the statutory days off and most moved days; one override file per year
+(``law/calendar/<year>.yaml``, read by ``notifier.lawbook``) adds what a government act moved. A year without
+a file still runs on the library's calendar, but every date that touches it is *provisional* (architecture §3).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import holidays
+
+_SINCE_MARCH_2024 = timedelta(hours=5)
+_END_OF_DAY = time(23, 59, 59)
+
+
+def _local_zone() -> tzinfo:
+    """Asia/Almaty, or plain UTC+5 on a machine whose zone data predates the change of 1 March 2024."""
+    try:
+        zone = ZoneInfo("Asia/Almaty")
+    except ZoneInfoNotFoundError:
+        return timezone(_SINCE_MARCH_2024, "Asia/Almaty")
+    if datetime(2024, 6, 1, tzinfo=zone).utcoffset() != _SINCE_MARCH_2024:
+        return timezone(_SINCE_MARCH_2024, "Asia/Almaty")
+    return zone
+
+
+LOCAL = _local_zone()
+"""Time zone of every day count; the whole country since 2024-03-01."""
+
+
+def local_day(moment: datetime) -> date:
+    """The calendar day of an aware instant in Kazakhstan."""
+    return moment.astimezone(LOCAL).date()
+
+
+def start_of(day: date) -> datetime:
+    """00:00:00 local of the day, in UTC."""
+    return datetime.combine(day, time.min, tzinfo=LOCAL).astimezone(UTC)
+
+
+def end_of(day: date) -> datetime:
+    """23:59:59 local of the day, in UTC."""
+    return datetime.combine(day, _END_OF_DAY, tzinfo=LOCAL).astimezone(UTC)
+
+
+@lru_cache(maxsize=8192)
+def _library_says_working(day: date) -> bool:
+    return bool(_kazakhstan().is_working_day(day))
+
+
+@lru_cache(maxsize=1)
+def _kazakhstan() -> holidays.HolidayBase:
+    return holidays.country_holidays("KZ")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingCalendar:
+    """Which days are worked.
+
+    Attributes:
+        overrides: day → is it worked; beats the library. Each comes from an act named in its year's file.
+        confirmed_years: years with a file; a date of any other year is provisional.
+    """
+
+    overrides: Mapping[date, bool] = field(default_factory=dict)
+    confirmed_years: frozenset[int] = frozenset()
+
+    def is_working(self, day: date) -> bool:
+        """True when the day is worked, moved days included."""
+        moved = self.overrides.get(day)
+        return _library_says_working(day) if moved is None else moved
+
+    def first_working(self, day: date) -> date:
+        """The day itself when it is worked, else the next one that is."""
+        while not self.is_working(day):
+            day += timedelta(days=1)
+        return day
+
+    def after(self, day: date, count: int) -> date:
+        """The ``count``-th working day after ``day``; the day itself never counts."""
+        for _ in range(count):
+            day = self.first_working(day + timedelta(days=1))
+        return day
+
+    def is_provisional(self, first: date, last: date) -> bool:
+        """True when a day of the span lies in a year without an override file."""
+        return any(year not in self.confirmed_years for year in range(first.year, last.year + 1))
+
+    def days_off(self, first: date, last: date) -> Iterator[date]:
+        """Every day of the span, both ends included, that is not worked."""
+        day = first
+        while day <= last:
+            if not self.is_working(day):
+                yield day
+            day += timedelta(days=1)
