@@ -1,0 +1,114 @@
+"""Who holds a role in a territory at a time: the nearest primary holder upward, or a stand-in."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from uuid import UUID
+
+from registry.domain.territory import Lineage
+from registry.errors import IntervalInverted
+
+STAND_INS: Mapping[str, str] = MappingProxyType({"regional_child_rights_body": "guardianship_body"})
+"""Who takes every duty of a body that is declared absent (joint order ¶8, 12, 17, 21)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From ``valid_from`` until just before ``valid_until``; ``None`` is open. Aware datetimes."""
+
+    valid_from: datetime
+    valid_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.valid_until is not None and self.valid_until < self.valid_from:
+            raise IntervalInverted(pointer="#/valid_until")
+
+    def covers(self, at: datetime) -> bool:
+        """Whether ``at`` lies inside."""
+        return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Whether some instant lies inside both."""
+        starts = max(self.valid_from, other.valid_from)
+        return all(i.valid_until is None or starts < i.valid_until for i in (self, other))
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """An agency holds a role in a territory for a time."""
+
+    agency_id: UUID
+    role: str
+    territory: str
+    during: Interval
+    primary: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """In this territory no body of this role exists for this time: declared, never guessed."""
+
+    role: str
+    territory: str
+    during: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The answer: the agency, and the role it acts in (another one when it stands in)."""
+
+    agency_id: UUID
+    role: str
+    territory: str
+    stands_in: bool = False
+
+
+def resolve(
+    role: str,
+    territory: Lineage,
+    at: datetime,
+    mandates: Iterable[Mandate],
+    absences: Iterable[Absence],
+) -> Holder | None:
+    """Find who holds ``role`` in ``territory`` at ``at``.
+
+    Walks upward from the nearest territory; a declared absence ends the walk, even where a mandate
+    contradicts it, and hands over to the stand-in. A body that is merely missing never does:
+    ``None`` then, so that the notice is visibly without a route (architecture §3).
+
+    Args:
+        role: role code of the law.
+        territory: the place and those above it, nearest first.
+        at: aware instant.
+        mandates: every mandate that might matter; others do no harm.
+        absences: likewise.
+    """
+    held, gone = list(mandates), list(absences)
+    found, absent = _walk(role, territory, at, held, gone)
+    if found is not None:
+        return Holder(found.agency_id, role, found.territory)
+    stand_in = STAND_INS.get(role)
+    if not absent or stand_in is None:
+        return None
+    found, _ = _walk(stand_in, territory, at, held, gone)
+    if found is None:
+        return None
+    return Holder(found.agency_id, stand_in, found.territory, stands_in=True)
+
+
+def _walk(
+    role: str, territory: Lineage, at: datetime, mandates: list[Mandate], absences: list[Absence]
+) -> tuple[Mandate | None, bool]:
+    for place in territory:
+        if any(a.role == role and a.territory == place and a.during.covers(at) for a in absences):
+            return None, True
+        holders = [
+            m
+            for m in mandates
+            if m.primary and m.role == role and m.territory == place and m.during.covers(at)
+        ]
+        if holders:
+            # Two primaries cannot be registered; should a copy hold them, everybody must pick the same.
+            return min(holders, key=lambda m: m.agency_id.bytes), False
+    return None, False

@@ -1,0 +1,111 @@
+"""What may be notified: the shape of an address and of a receipt key. Nothing is looked up here.
+
+The address that a name resolves to is checked where the socket is opened (notifier), because names
+can be pointed elsewhere after registration.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from registry.errors import AddressNotAllowed, ReceiptKeyUnreadable
+
+LONGEST = 500
+"""Characters of an address."""
+
+KEY_BYTES = 32
+"""Bytes of an Ed25519 public key."""
+
+_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.ASCII
+)
+_LAST_LABEL_NUMERIC = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)", re.ASCII)
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def check_address(url: str, *, loopback: bool) -> str:
+    """Return the address as it will be called.
+
+    Args:
+        url: what the registrar gave.
+        loopback: whether http (or https) to this machine itself is allowed: embedded stack only.
+
+    Raises:
+        AddressNotAllowed: not https; a user part, query or fragment; a host that is no plain name or
+            IP literal; a loopback, link-local, multicast or unspecified literal.
+    """
+    if len(url) > LONGEST or not _PRINTABLE.fullmatch(url) or "\\" in url:
+        raise _refused()
+    parts, port = _split(url)
+    if (
+        parts.scheme not in {"https", "http"}
+        or parts.username is not None
+        or parts.password is not None
+        or "?" in url
+        or "#" in url
+    ):
+        raise _refused()
+    if port is not None and not 1 <= port <= 65535:
+        raise _refused()
+    local = _is_loopback(parts.hostname or "")
+    if local and not loopback:
+        raise _refused()
+    if parts.scheme == "http" and not local:
+        raise _refused()
+    return url
+
+
+def check_receipt_key(key: str) -> str:
+    """Return the key as it was given.
+
+    Raises:
+        ReceiptKeyUnreadable: not the base64url form of 32 bytes.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]{43}=?", key, re.ASCII):
+        raise ReceiptKeyUnreadable(pointer="#/receipt_key")
+    try:
+        raw = base64.urlsafe_b64decode(key.rstrip("=") + "=")
+    except binascii.Error as error:
+        raise ReceiptKeyUnreadable(pointer="#/receipt_key") from error
+    if len(raw) != KEY_BYTES:
+        raise ReceiptKeyUnreadable(pointer="#/receipt_key")
+    return key.rstrip("=")
+
+
+def _refused() -> AddressNotAllowed:
+    return AddressNotAllowed(pointer="#/url")
+
+
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError as error:
+        raise _refused() from error
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether the host is this machine; raises for hosts that are nobody's address."""
+    literal = _literal(host)
+    if literal is None:
+        if not _HOST_NAME.fullmatch(host) or _LAST_LABEL_NUMERIC.fullmatch(host):
+            raise _refused()  # "2130706433" and "0x7f.1" are 127.0.0.1 to some resolvers
+        return host == "localhost" or host.endswith(".localhost")
+    if isinstance(literal, ipaddress.IPv6Address) and literal.ipv4_mapped is not None:
+        literal = literal.ipv4_mapped
+    if literal.is_loopback:
+        return True  # asked first: Python counts ::1 among the reserved ones too
+    if literal.is_link_local or literal.is_multicast or literal.is_unspecified or literal.is_reserved:
+        raise _refused()
+    return False
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
