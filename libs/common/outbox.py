@@ -1,0 +1,256 @@
+"""The outbox: a fact and the event that reports it commit together; the relay brings it away.
+
+A row rests only when the bus confirmed it or every reader's own door took it (architecture §2.3, §7).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from opentelemetry.trace import SpanKind
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from common.bus import Bus, Exchange, Message
+from common.bus.topology import readers_of
+from common.contracts import REGISTRY, Event
+from common.db import Database, Session, lock_due
+from common.envelope import Envelope, encode
+from common.ids import new_id
+from common.inbox import INBOX
+from common.telemetry import Telemetry, current_traceparent, log
+from common.timing import Now
+
+KEPT = timedelta(days=35)
+"""Confirmed rows stay so long, so that any event can be published again."""
+
+BATCH = 200
+LEASE = timedelta(seconds=30)
+CONFIRM_SECONDS = 2.0
+IDLE_SECONDS = 0.5
+
+OUTBOX = Table(
+    "outbox",
+    MetaData(),
+    Column("id", Uuid, primary_key=True),
+    Column("type", String(80), nullable=False),
+    Column("subject", Uuid, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("traceparent", String(55)),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("published_at", UTCDateTime),
+    Column("claim_token", Uuid),
+    Column("claimed_until", UTCDateTime),
+    Column("tries", Integer, nullable=False, default=0),
+)
+Index(
+    "ix_outbox_waiting",
+    OUTBOX.c.created_at,
+    sqlite_where=OUTBOX.c.published_at.is_(None),
+    postgresql_where=OUTBOX.c.published_at.is_(None),
+)
+
+Door = Callable[[bytes], Awaitable[bool]]
+"""Hands one event to one reader's internal door; ``True`` when it took effect or had before."""
+
+
+def add_tables(metadata: MetaData) -> None:
+    """Give a service its outbox and inbox."""
+    OUTBOX.to_metadata(metadata)
+    INBOX.to_metadata(metadata)
+
+
+async def add(session: Session, event: Event, *, subject: UUID, now: Now) -> UUID:
+    """Report ``event`` if, and only if, this transaction commits; returns the event's id."""
+    event_id = new_id()
+    await session.execute(
+        insert(OUTBOX).values(
+            id=event_id,
+            type=event.type,
+            subject=subject,
+            data=event.model_dump_json(),
+            traceparent=current_traceparent(),
+            created_at=now(),
+            tries=0,
+        )
+    )
+    session.info["outbox_written"] = True
+    return event_id
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    id: UUID
+    type: str
+    subject: UUID
+    data: str
+    traceparent: str | None
+    created_at: Any
+
+
+class Relay:
+    """Brings outbox rows to the bus, or through the readers' doors. Any number may run side by side.
+
+    Args:
+        service: whose outbox.
+        doors: the second way, by service name; used when the bus gives no confirm.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        db: Database,
+        bus: Bus,
+        telemetry: Telemetry,
+        now: Now,
+        doors: Mapping[str, Door] | None = None,
+    ) -> None:
+        self.service = service
+        self._db = db
+        self._bus = bus
+        self._telemetry = telemetry
+        self._now = now
+        self._doors = doors or {}
+        self._woken = asyncio.Event()
+        db.outbox_written.append(self._woken.set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Pass after pass until stopped: at once after a local commit, else every half second."""
+        while not stop.is_set():
+            self._woken.clear()
+            try:
+                moved = await self.pass_once()
+            except Exception as error:  # noqa: BLE001  # a relay that dies strands events; the rows are safe, so go on
+                log.warning("relay_pass_failed", service=self.service, error_type=type(error).__name__)
+                moved = 0
+                await asyncio.sleep(IDLE_SECONDS)
+            if moved < BATCH:
+                try:
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+
+    async def pass_once(self) -> int:
+        """Claim, publish outside any transaction, settle; returns how many rows came to rest."""
+        token = new_id()
+        rows = await self._claim(token)
+        if not rows:
+            return 0
+        bodies = [self._encode(row) for row in rows]
+        messages = [
+            Message(str(row.id), Exchange.EVENTS, row.type, body)
+            for row, body in zip(rows, bodies, strict=True)
+        ]
+        confirmed = await self._bus.publish(messages, timeout=CONFIRM_SECONDS)
+        if not all(confirmed):
+            confirmed = await self._through_doors(rows, bodies, confirmed)
+        done = [row.id for row, ok in zip(rows, confirmed, strict=True) if ok]
+        failed = [row.id for row, ok in zip(rows, confirmed, strict=True) if not ok]
+        await self._settle(token, done, failed)
+        return len(done)
+
+    async def forget_old(self) -> None:
+        """Drop rows that came to rest longer than ``KEPT`` ago."""
+        async with self._db.transaction() as session:
+            await session.execute(delete(OUTBOX).where(OUTBOX.c.published_at < self._now() - KEPT))
+
+    async def _claim(self, token: UUID) -> list[_Claimed]:
+        now = self._now()
+        due = (
+            select(OUTBOX.c.id)
+            .where(
+                OUTBOX.c.published_at.is_(None),
+                or_(OUTBOX.c.claimed_until.is_(None), OUTBOX.c.claimed_until < now),
+            )
+            .order_by(OUTBOX.c.created_at)
+            .limit(BATCH)
+        )
+        async with self._db.reading() as session:
+            if (await session.execute(due.limit(1))).first() is None:
+                return []  # spares the writers' lock while nothing waits
+        async with self._db.transaction() as session:
+            ids = list((await session.scalars(lock_due(due))).all())
+            if not ids:
+                return []
+            result = await session.execute(
+                update(OUTBOX)
+                .where(OUTBOX.c.id.in_(ids))
+                .values(claim_token=token, claimed_until=now + LEASE, tries=OUTBOX.c.tries + 1)
+                .returning(
+                    OUTBOX.c.id,
+                    OUTBOX.c.type,
+                    OUTBOX.c.subject,
+                    OUTBOX.c.data,
+                    OUTBOX.c.traceparent,
+                    OUTBOX.c.created_at,
+                )  # fmt: skip
+            )
+            rows = [_Claimed(*row) for row in result.all()]
+        return sorted(rows, key=lambda row: row.created_at)
+
+    def _encode(self, row: _Claimed) -> bytes:
+        event = REGISTRY[row.type].model_validate_json(row.data)
+        with self._telemetry.span(
+            f"send {row.type}",
+            parent=row.traceparent,
+            kind=SpanKind.PRODUCER,
+            attributes={"messaging.message.id": str(row.id), "dabyl.event_type": row.type},
+        ):
+            return encode(
+                Envelope(row.id, event, row.created_at, row.subject, current_traceparent() or row.traceparent)
+            )
+
+    async def _through_doors(
+        self, rows: list[_Claimed], bodies: list[bytes], confirmed: list[bool]
+    ) -> list[bool]:
+        async def bring(row: _Claimed, body: bytes) -> bool:
+            readers = readers_of(row.type)
+            if not readers or any(reader not in self._doors for reader in readers):
+                return False  # what only outside observers read waits for the broker
+            return all(await asyncio.gather(*(self._doors[reader](body) for reader in readers)))
+
+        waiting = [index for index, ok in enumerate(confirmed) if not ok]
+        taken = await asyncio.gather(*(bring(rows[index], bodies[index]) for index in waiting))
+        outcome = list(confirmed)
+        for index, ok in zip(waiting, taken, strict=True):
+            outcome[index] = ok
+        counts: dict[str, int] = defaultdict(int)
+        for index in waiting:
+            counts["taken" if outcome[index] else "waiting"] += 1
+        log.info("events_through_doors", service=self.service, confirmed=counts["taken"], count=len(waiting))
+        return outcome
+
+    async def _settle(self, token: UUID, done: list[UUID], failed: list[UUID]) -> None:
+        now = self._now()
+        async with self._db.transaction() as session:
+            if done:
+                await session.execute(
+                    update(OUTBOX)
+                    .where(OUTBOX.c.id.in_(done), OUTBOX.c.claim_token == token)
+                    .values(published_at=now, claim_token=None, claimed_until=None)
+                )
+            if failed:
+                await session.execute(
+                    update(OUTBOX)
+                    .where(OUTBOX.c.id.in_(failed), OUTBOX.c.claim_token == token)
+                    .values(claim_token=None, claimed_until=now + timedelta(seconds=1))
+                )

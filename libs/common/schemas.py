@@ -1,0 +1,47 @@
+"""What every shape on the wire shares."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class In(BaseModel):
+    """A body from outside: unknown fields are refused, nothing is coerced silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Out(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class ProblemError(BaseModel):
+    """One thing that is wrong: where (RFC 6901 fragment, never an unknown key) and what."""
+
+    pointer: str
+    code: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details. Nothing the caller sent is repeated."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[ProblemError] | None = None
+
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "Refused; see `type`.",
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    },
+    "503": {
+        "description": "A part is away; try again.",
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    },
+}
+"""For ``responses=`` of every router."""

@@ -1,0 +1,221 @@
+"""Traces and logs that cannot carry a child: only keys on the lists below leave the process.
+
+One ``Telemetry`` per service and process, handed down by ``runtime``; there are no global providers,
+so five services in one process keep five names.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+LOG_KEYS = frozenset(
+    {
+        "event", "level", "timestamp", "logger", "service", "trace_id", "span_id", "role", "port", "state",
+        "alert_id", "delivery_id", "delivery_ids", "obligation_id", "agency_id", "endpoint_id", "case_id",
+        "event_id", "event_type", "queue", "lane", "consumer", "count", "attempt", "outcome", "status",
+        "reason", "rule", "edition", "urgency", "escalation_level", "version", "client_id", "job", "error_type",
+        "seconds", "signal", "table", "upstream", "method", "route", "confirmed", "delivery_state",
+    }
+)  # fmt: skip
+"""The only keys a log line may have. A value is an id, a code or a number, never text from outside."""
+
+SPAN_KEYS = frozenset(
+    {
+        "http.request.method", "http.response.status_code", "http.route", "url.scheme", "error.type",
+        "messaging.system", "messaging.destination.name", "messaging.operation.name", "messaging.operation.type",
+        "messaging.message.id", "messaging.batch.message_count", "dabyl.alert_id", "dabyl.delivery_id",
+        "dabyl.attempt", "dabyl.outcome", "dabyl.role", "dabyl.rule", "dabyl.count", "dabyl.state",
+        "dabyl.endpoint_id", "dabyl.event_type", "db.system.name", "db.operation.name",
+    }
+)  # fmt: skip
+"""The only span attributes that are exported: no path, no query, no address, no exception text."""
+
+log = structlog.get_logger()
+"""The log: ``log.info("constant_event_name", alert_id=…)``; other keys are dropped."""
+
+
+def current_traceparent() -> str | None:
+    """W3C ``traceparent`` of the current span, to be stored beside what will be done later."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier.get("traceparent")
+
+
+def context_of(traceparent: str | None) -> Context | None:
+    """The context that a stored ``traceparent`` names."""
+    return propagate.extract({"traceparent": traceparent}) if traceparent else None
+
+
+def trace_id_of(traceparent: str | None) -> str | None:
+    """The 32 hex digits of the trace, or nothing."""
+    return traceparent.split("-")[1] if traceparent and traceparent.count("-") == 3 else None
+
+
+class _ListedOnly(SpanExporter):
+    """Hands spans on with listed attributes only, without events and exception texts."""
+
+    def __init__(self, inner: SpanExporter) -> None:
+        self._inner = inner
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._inner.export([_listed(span) for span in spans])
+
+    def shutdown(self) -> None:
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._inner.force_flush(timeout_millis)
+
+
+def _listed(span: ReadableSpan) -> ReadableSpan:
+    kept = {key: value for key, value in (span.attributes or {}).items() if key in SPAN_KEYS}
+    name = span.name
+    if span.kind is SpanKind.SERVER and "http.route" not in kept:
+        name = str(kept.get("http.request.method", "HTTP"))  # an unrouted path is text from outside
+    return ReadableSpan(
+        name=name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=kept,
+        links=span.links,
+        kind=span.kind,
+        status=Status(span.status.status_code),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+class Telemetry:
+    """Spans of one service.
+
+    Args:
+        service: ``service.name`` of every span.
+        endpoint: OTLP/HTTP base URL (``/v1/traces`` is added), or ``None`` to export nothing.
+        exporter: instead of the endpoint, for tests.
+    """
+
+    def __init__(
+        self, service: str, endpoint: str | None = None, *, exporter: SpanExporter | None = None
+    ) -> None:
+        self.service = service
+        self.provider = TracerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
+        if exporter is None and endpoint:
+            exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
+        if exporter is not None:
+            self.provider.add_span_processor(
+                BatchSpanProcessor(_ListedOnly(exporter), schedule_delay_millis=500)
+            )
+        self.tracer = self.provider.get_tracer("dabyl")
+
+    @contextmanager
+    def span(
+        self,
+        name: str,
+        *,
+        parent: str | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: MutableMapping[str, Any] | None = None,
+    ) -> Iterator[Span]:
+        """A span as the current one; ``parent`` is a stored traceparent, else the current span.
+
+        An exception marks it as failed by type only, its text stays here.
+        """
+        with self.tracer.start_as_current_span(
+            name,
+            context=context_of(parent),
+            kind=kind,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except BaseException as error:
+                span.set_attribute("error.type", type(error).__name__)
+                span.set_status(Status(StatusCode.ERROR))
+                raise
+
+    def record(
+        self,
+        name: str,
+        *,
+        parent: str | None,
+        start_ns: int,
+        end_ns: int,
+        attributes: MutableMapping[str, Any],
+    ) -> None:
+        """Record a span after the fact, e.g. one of many attempts sent together (epoch nanoseconds)."""
+        span = self.tracer.start_span(
+            name, context=context_of(parent) or Context(), start_time=start_ns, attributes=attributes
+        )
+        span.end(end_ns)
+
+    def close(self) -> None:
+        """Send what waits, then stop."""
+        self.provider.shutdown()
+
+
+def _keep_listed(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    error = line.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple) and error[0] is not None:
+        line["error_type"] = error[0].__name__
+    elif isinstance(error, BaseException):
+        line["error_type"] = type(error).__name__
+    return {key: value for key, value in line.items() if key in LOG_KEYS}
+
+
+def _add_trace(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        line["trace_id"] = format(context.trace_id, "032x")
+        line["span_id"] = format(context.span_id, "016x")
+    return line
+
+
+class _LibraryLines(logging.Handler):
+    """Library log records without their text: it may quote a URL, a row or a body."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        extra = {"error_type": error} if error else {}
+        log.log(record.levelno, "library_log", logger=record.name, **extra)
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """JSON lines on standard output; call once per process."""
+    number = logging.getLevelNamesMapping()[level]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_trace,
+            _keep_listed,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_LibraryLines()]
+    root.setLevel(max(number, logging.WARNING))
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
