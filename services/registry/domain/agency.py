@@ -71,11 +71,11 @@ def resolve(
     mandates: Iterable[Mandate],
     absences: Iterable[Absence],
 ) -> Holder | None:
-    """Find who holds ``role`` in ``territory`` at ``at``.
+    """Find who holds ``role`` in ``territory`` at ``at``: nearest upward, primary mandates only.
 
-    Walks upward from the nearest territory; a declared absence ends the walk, even where a mandate
-    contradicts it, and hands over to the stand-in. A body that is merely missing never does:
-    ``None`` then, so that the notice is visibly without a route (architecture §3).
+    Where the body is declared absent, its stand-in is looked for instead, even if a mandate
+    contradicts the declaration. A body that is merely missing has no stand-in: ``None`` then, so
+    that the notice is visibly without a route (architecture §3).
 
     Args:
         role: role code of the law.
@@ -84,31 +84,18 @@ def resolve(
         mandates: every mandate that might matter; others do no harm.
         absences: likewise.
     """
-    held, gone = list(mandates), list(absences)
-    found, absent = _walk(role, territory, at, held, gone)
-    if found is not None:
-        return Holder(found.agency_id, role, found.territory)
-    stand_in = STAND_INS.get(role)
-    if not absent or stand_in is None:
-        return None
-    found, _ = _walk(stand_in, territory, at, held, gone)
-    if found is None:
-        return None
-    return Holder(found.agency_id, stand_in, found.territory, stands_in=True)
-
-
-def _walk(
-    role: str, territory: Lineage, at: datetime, mandates: list[Mandate], absences: list[Absence]
-) -> tuple[Mandate | None, bool]:
+    acting = role
+    if role in STAND_INS and is_absent(role, territory, at, absences):
+        acting = STAND_INS[role]
+    valid = [m for m in mandates if m.primary and m.role == acting and m.during.covers(at)]
     for place in territory:
-        if any(a.role == role and a.territory == place and a.during.covers(at) for a in absences):
-            return None, True
-        holders = [
-            m
-            for m in mandates
-            if m.primary and m.role == role and m.territory == place and m.during.covers(at)
-        ]
+        holders = [m.agency_id for m in valid if m.territory == place]
         if holders:
             # Two primaries cannot be registered; should a copy hold them, everybody must pick the same.
-            return min(holders, key=lambda m: m.agency_id.bytes), False
-    return None, False
+            return Holder(min(holders, key=str), acting, place, stands_in=acting != role)
+    return None
+
+
+def is_absent(role: str, territory: Lineage, at: datetime, absences: Iterable[Absence]) -> bool:
+    """Whether the body is declared absent here; a declaration speaks for every territory below its own."""
+    return any(a.role == role and a.territory in territory and a.during.covers(at) for a in absences)
