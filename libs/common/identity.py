@@ -26,6 +26,7 @@ from common.timing import Now
 ALGORITHM = "Ed25519"
 LIFETIME = timedelta(seconds=60)
 LEEWAY_SECONDS = 5
+SERVICES = ("gateway", "intake", "notifier", "casework", "registry")
 _REMEMBERED = 4096
 
 
@@ -130,16 +131,23 @@ class ServiceTokens:
             "territory": principal.territory,
         }
         key = signing_jwk(self._keys.signing(self.service))
-        return jwt.encode({"alg": ALGORITHM, "typ": "at+jwt"}, claims, key, algorithms=[ALGORITHM])
+        return jwt.encode(
+            {"alg": ALGORITHM, "typ": "at+jwt", "kid": self.service}, claims, key, algorithms=[ALGORITHM]
+        )
 
     def _check(self, token: str) -> tuple[float, Principal]:
         try:
             decoded = jwt.decode(token, self._key_of_issuer, algorithms=[ALGORITHM])
             self._claims.validate(decoded.claims)
             claims = decoded.claims
-            if decoded.header.get("typ") != "at+jwt":
-                raise CallerUnknown
-            if claims["role"] != "service" and claims["iss"] != "gateway":
+            issuer = decoded.header["kid"]
+            speaks_for_others = claims["role"] != "service"
+            if (
+                decoded.header.get("typ") != "at+jwt"
+                or claims["iss"] != issuer
+                or (speaks_for_others and issuer != "gateway")
+                or (not speaks_for_others and claims["sub"] != issuer)
+            ):
                 raise CallerUnknown
             agency = claims.get("agency")
             return float(claims["exp"]), Principal(
@@ -153,10 +161,8 @@ class ServiceTokens:
             raise CallerUnknown from error
 
     def _key_of_issuer(self, compact: Any) -> OKPKey:
-        issuer = (
-            str(compact.claims().get("iss")) if callable(compact.claims) else str(compact.claims.get("iss"))
-        )
-        if not issuer.isalpha():
+        issuer = str(compact.headers().get("kid"))
+        if issuer not in SERVICES:
             raise CallerUnknown
         return verifying_jwk(self._keys.verifying(issuer))
 

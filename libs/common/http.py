@@ -1,0 +1,172 @@
+"""Door 1: the FastAPI app every service starts from, its transaction, its paging, its internal door."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from pydantic import BaseModel
+
+from common.bus import Transient
+from common.contracts import Event
+from common.db import Session
+from common.envelope import UnreadableEvent
+from common.errors import Invalid, Malformed
+from common.health import Check, database_answers, health_router
+from common.identity import Principal, require
+from common.inbox import Effect, Inbox
+from common.parts import Parts
+from common.problems import PartAway, add_handlers
+from common.schemas import PROBLEM_RESPONSES
+from common.strict_json import StrictBodies
+from common.telemetry import Telemetry
+
+MAX_BODY_BYTES = 256 * 1024
+Item = TypeVar("Item")
+
+
+async def _transaction(request: Request) -> AsyncIterator[Session]:
+    async with request.app.state.parts.db.transaction() as session:
+        yield session
+
+
+async def _reading(request: Request) -> AsyncIterator[Session]:
+    async with request.app.state.parts.db.reading() as session:
+        yield session
+
+
+# scope="function" commits before the answer leaves. FastAPI's default commits after it: the caller
+# would read 201 even when the commit then fails.
+Tx = Annotated[Session, Depends(_transaction, scope="function")]
+Reading = Annotated[Session, Depends(_reading, scope="function")]
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsOf = Annotated[Parts, Depends(_parts)]
+
+
+class Page(BaseModel, Generic[Item]):
+    """A list: ``next`` is the cursor of the page after this one, ``null`` on the last."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class CursorNotKnown(Invalid):
+    """This cursor was not given out by this list."""
+
+
+def write_cursor(*key: str) -> str:
+    """An opaque cursor for the last row's sort key."""
+    return base64.urlsafe_b64encode("\x1f".join(key).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str | None, parts: int) -> tuple[str, ...] | None:
+    """The sort key a cursor stands for.
+
+    Raises:
+        CursorNotKnown: not one of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        key = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("\x1f")
+    except (ValueError, binascii.Error) as error:
+        raise CursorNotKnown from error
+    if len(key) != parts:
+        raise CursorNotKnown
+    return tuple(key)
+
+
+After = Annotated[str | None, Query(alias="after", max_length=400, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=200, description="rows a page")]
+
+
+class NotAnEvent(Malformed):
+    """This is not an event that this service reads."""
+
+
+def events_door() -> APIRouter:
+    """``POST /internal/events``: the second way of an event, same inbox, same effect."""
+    router = APIRouter(prefix="/internal", tags=["internal"], include_in_schema=False)
+
+    @router.post("/events", status_code=204)
+    async def take_event(
+        request: Request, _caller: Annotated[Principal, Depends(require("service"))]
+    ) -> Response:
+        inbox: Inbox = request.app.state.inbox
+        try:
+            await inbox.take(await request.body())
+        except UnreadableEvent as error:
+            raise NotAnEvent from error
+        except Transient as error:
+            raise PartAway from error
+        return Response(status_code=204)
+
+    return router
+
+
+def create_app(
+    parts: Parts,
+    *,
+    title: str,
+    routers: Sequence[APIRouter],
+    effects: Mapping[type[Event], Effect] | None = None,
+    checks: Mapping[str, Check] | None = None,
+    state: Mapping[str, Any] | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+) -> FastAPI:
+    """An app with everything that is the same for all: strict bodies, problems, health, traces.
+
+    Args:
+        routers: the service's own.
+        effects: what its events do; they get the internal door too.
+        checks: what readiness needs beside the database.
+        state: values put on ``app.state`` for the service's own dependencies.
+    """
+    app = FastAPI(
+        title=title,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        telemetry=_native(parts.telemetry),
+        responses=PROBLEM_RESPONSES,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.parts = parts
+    app.state.tokens = parts.tokens
+    app.state.inbox = Inbox(parts.service, parts.db, effects or {}, parts.telemetry, parts.now)
+    app.state.checks = {"database": lambda: database_answers(parts.db), **(checks or {})}
+    for name, value in (state or {}).items():
+        setattr(app.state, name, value)
+    add_handlers(app)
+    app.add_middleware(StrictBodies, max_bytes=max_body_bytes)
+    app.include_router(health_router)
+    if effects:
+        app.include_router(events_door())
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _native(telemetry: Telemetry) -> Any:
+    # Its logs carry exception texts and stacks (an identity number came out, measured): off.
+    return {
+        "tracer_provider": telemetry.provider,
+        "tracing": True,
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": _is_health,
+    }
+
+
+def _is_health(scope: Any) -> bool:
+    return scope.get("path") in ("/livez", "/readyz", "/metrics")

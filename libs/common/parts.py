@@ -1,0 +1,93 @@
+"""The parts a service is put together from, and what it hands back to be run."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from fastapi import FastAPI
+
+from common.bus import Bus
+from common.bus.memory import MemoryBus
+from common.bus.rabbit import RabbitBus
+from common.contracts import Event
+from common.db import Database
+from common.doors import Doors
+from common.identity import ServiceTokens
+from common.inbox import Effect
+from common.keys import KeyRing
+from common.settings import ServiceSettings
+from common.telemetry import Telemetry
+from common.timing import Now, utc_now
+
+
+@dataclass
+class Parts:
+    """What the outside gives to one service in one process."""
+
+    service: str
+    db: Database
+    bus: Bus
+    keys: KeyRing
+    tokens: ServiceTokens
+    telemetry: Telemetry
+    doors: Doors
+    now: Now
+
+    @classmethod
+    def open(
+        cls, service: str, settings: ServiceSettings, *, bus: Bus | None = None, now: Now = utc_now
+    ) -> "Parts":
+        """Make the parts that the settings name; ``bus`` is given where several services share a process."""
+        keys = KeyRing(settings.keys_dir)
+        tokens = ServiceTokens(keys, service, now)
+        url = settings.bus_url.get_secret_value()
+        return cls(
+            service=service,
+            db=Database(settings.database_url.get_secret_value()),
+            bus=bus or (MemoryBus() if url.startswith("memory") else RabbitBus(url)),
+            keys=keys,
+            tokens=tokens,
+            telemetry=Telemetry(service, settings.otlp_endpoint),
+            doors=Doors(settings, tokens),
+            now=now,
+        )
+
+    async def close(self) -> None:
+        """Give everything back, last the traces."""
+        await self.bus.close()
+        await self.doors.close()
+        await self.db.close()
+        await asyncio.to_thread(self.telemetry.close)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something done by time: at the start and then ``every`` so often, one run at a time."""
+
+    name: str
+    every: timedelta
+    run: Callable[[], Awaitable[Any]]
+
+
+@dataclass
+class Service:
+    """A service, put together by its ``app.build``.
+
+    Attributes:
+        app: door 1, HTTP.
+        effects: door 2, events: what each does inside the inbox's transaction.
+        jobs: door 3, time.
+        background: long-running work of the worker role; each returns soon after ``stop`` is set.
+        prepare: run once after migrations (seed data); must be repeatable.
+        close: give back what ``build`` opened (HTTP clients).
+    """
+
+    name: str
+    app: FastAPI
+    effects: Mapping[type[Event], Effect] = field(default_factory=dict)
+    jobs: Sequence[Job] = ()
+    background: Sequence[Callable[[asyncio.Event], Awaitable[None]]] = ()
+    prepare: Sequence[Callable[[], Awaitable[None]]] = ()
+    close: Sequence[Callable[[], Awaitable[None]]] = ()

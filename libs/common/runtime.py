@@ -1,0 +1,186 @@
+"""Roles of a process: ``api`` (HTTP and relay), ``worker`` (events, time, relay), ``migrate``.
+
+Any number of each may run side by side. SIGTERM drains: stop taking, finish, leave. ``kill -9`` is
+survived by the tables.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from common.bus.topology import event_queue
+from common.contracts import REGISTRY
+from common.health import database_answers, health_router
+from common.inbox import Inbox
+from common.migrating import upgrade
+from common.outbox import Relay
+from common.parts import Job, Parts, Service
+from common.settings import ServiceSettings
+from common.telemetry import configure_logging, log
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+DRAIN_SECONDS = 10
+EVENTS_IN_HAND = 16
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: one ``stop`` drains the whole process in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(app: FastAPI, stop: asyncio.Event, sockets: Sequence[socket.socket]) -> None:
+    """Answer HTTP on these sockets until stopped."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # it prints addresses and queries
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=30,
+        loop="none",
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=list(sockets)))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    stop.set()
+    await serving
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    return listening
+
+
+def relay_of(service: Service, parts: Parts) -> Relay:
+    """The relay of this process."""
+    readers = {
+        reader for event in REGISTRY.values() if event.publisher == service.name for reader in event.consumers
+    }
+    doors = {reader: parts.doors.to(reader) for reader in readers}
+    return Relay(service.name, parts.db, parts.bus, parts.telemetry, parts.now, doors)
+
+
+async def run_api(
+    service: Service, parts: Parts, stop: asyncio.Event, sockets: Sequence[socket.socket]
+) -> None:
+    """HTTP, and the relay that brings away what HTTP wrote."""
+    relay = relay_of(service, parts)
+    await _together(stop, serve(service.app, stop, sockets), relay.run(stop))
+
+
+async def run_worker(service: Service, parts: Parts, stop: asyncio.Event) -> None:
+    """Events, jobs, the service's own long work, and a relay."""
+    relay = relay_of(service, parts)
+    inbox: Inbox = service.app.state.inbox
+    subscription = None
+    if service.effects:
+        subscription = await parts.bus.subscribe(
+            event_queue(service.name), inbox.consume, prefetch=EVENTS_IN_HAND
+        )
+    jobs = [
+        *service.jobs,
+        Job("forget_old_events", timedelta(hours=6), relay.forget_old),
+        Job("forget_old_marks", timedelta(hours=6), inbox.forget_old),
+    ]
+    work = [_by_time(job, stop) for job in jobs] + [long(stop) for long in service.background]
+    await _together(stop, relay.run(stop), *work)
+    if subscription is not None:
+        await subscription.cancel()
+
+
+async def _by_time(job: Job, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await job.run()
+        except Exception as error:  # noqa: BLE001  # a job that fails once must come back next time
+            log.warning("job_failed", job=job.name, error_type=type(error).__name__)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(job.every.total_seconds()):
+                await stop.wait()
+
+
+async def _together(stop: asyncio.Event, *work: object) -> None:
+    """Run side by side; when one ends or fails, the others are asked to stop too."""
+    tasks = [asyncio.ensure_future(one) for one in work]  # type: ignore[call-overload]  # coroutines and futures alike
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.set()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in done:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def worker_health(parts: Parts) -> FastAPI:
+    """The worker's health pages, for the container's health check."""
+    app = FastAPI(openapi_url=None)
+    app.state.checks = {"database": lambda: database_answers(parts.db)}
+    app.include_router(health_router)
+    return app
+
+
+async def _main(
+    role: str, name: str, settings: Settings, build: Callable[[Settings, Parts], Service], migrations: Path
+) -> None:
+    parts = Parts.open(name, settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    service: Service | None = None
+    try:
+        if role == "migrate":
+            await upgrade(parts.db, migrations)
+            service = build(settings, parts)
+            for prepare in service.prepare:
+                await prepare()
+            log.info("migrated", service=name)
+            return
+        service = build(settings, parts)
+        await parts.bus.start()
+        sockets = [listen(settings.host, settings.port)]
+        log.info("started", service=name, role=role, port=sockets[0].getsockname()[1])
+        if role == "api":
+            await run_api(service, parts, stop, sockets)
+        else:
+            await _together(
+                stop, run_worker(service, parts, stop), serve(worker_health(parts), stop, sockets)
+            )
+    finally:
+        for close in service.close if service else ():
+            await close()
+        await parts.close()
+        log.info("stopped", service=name, role=role)
+
+
+def main(
+    name: str, settings_class: type[Settings], build: Callable[[Settings, Parts], Service], migrations: Path
+) -> None:
+    """``python -m <service> api|worker|migrate``; settings come from the environment."""
+    roles = ("api", "worker", "migrate")
+    if len(sys.argv) != 2 or sys.argv[1] not in roles:
+        sys.exit(f"usage: python -m {name} {'|'.join(roles)}")
+    settings = settings_class()
+    configure_logging(settings.log_level)
+    uvloop.run(_main(sys.argv[1], name, settings, build, migrations))
