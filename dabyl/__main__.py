@@ -1,0 +1,274 @@
+"""``dabyl``: run the house, connect agencies, send and watch alerts, read the law."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dabyl.calls import CallRefused, Calls
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+alert = typer.Typer(no_args_is_help=True, help="Send an alert, watch its fan-out.")
+agency = typer.Typer(no_args_is_help=True, help="Connect agencies' systems.")
+deliveries = typer.Typer(no_args_is_help=True, help="The delivery ledger.")
+law = typer.Typer(no_args_is_help=True, help="The law as data.")
+app.add_typer(alert, name="alert")
+app.add_typer(agency, name="agency")
+app.add_typer(deliveries, name="deliveries")
+app.add_typer(law, name="law")
+out = Console()
+err = Console(stderr=True)
+
+SAMPLE = Path(__file__).with_name("sample.json")
+SAMPLE_SCHOOL = "education-org-kz-75"
+
+
+def _home() -> Path:
+    return Path(os.environ.get("DABYL_HOME", "./var")).resolve()
+
+
+def _calls() -> Calls:
+    port = os.environ.get("PORT", "8000")
+    return Calls(os.environ.get("DABYL_URL", f"http://127.0.0.1:{port}"), _home())
+
+
+@app.command()
+def up(
+    sample: Annotated[bool, typer.Option(help="send the sample alert and show its fan-out")] = False,
+    simulators: Annotated[bool, typer.Option(help="start the simulated agencies")] = True,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+) -> None:
+    """Run all five services in this process until Ctrl-C. PORT and DABYL_HOME are honoured."""
+    import uvloop
+
+    from common.telemetry import configure_logging
+    from dabyl.house import House
+
+    configure_logging(os.environ.get("DABYL_LOG_LEVEL", "WARNING"))  # type: ignore[arg-type]  # checked there
+    try:
+        house = House(_home(), host, int(os.environ.get("PORT", "8000")))
+    except OSError:
+        err.print(f"Port {os.environ.get('PORT', '8000')} is taken. Choose another: PORT=8001 make run")
+        raise typer.Exit(1) from None
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await house.build()
+        guide = threading.Thread(
+            target=_guide,
+            args=(house.url, house.home),
+            kwargs={"sample": sample, "simulators": simulators},
+            daemon=True,
+        )
+        guide.start()
+        await house.run(stop)
+
+    uvloop.run(run())
+
+
+def _guide(url: str, home: Path, *, sample: bool, simulators: bool) -> None:
+    """What a person at the terminal sees, while the house runs beside."""
+    import atexit
+    import time
+
+    from dabyl.casting import cast, start
+
+    calls = Calls(url, home)
+    while not calls.is_ready():
+        time.sleep(0.1)
+    out.print(f"Dabyl is up: [bold]{url}[/bold]  (readyz 200)")
+    try:
+        if simulators:
+            cast(calls, home)
+            street = start(home)
+            atexit.register(street.terminate)
+        if sample:
+            sent = calls.post(
+                "/v1/alerts", _with_fresh_reference(SAMPLE), token=calls.token(agency=SAMPLE_SCHOOL)
+            )
+            out.print(f"Sample alert sent by the school: number [bold]{sent['number']}[/bold]")
+            _watch(calls, str(sent["id"]), at_most_seconds=40)
+            out.print(
+                "[dim]dead: nobody listens, still being tried · lying: told, answers nothing, escalating · "
+                "pull: took it from its inbox[/dim]"
+            )
+        code = calls.post("/v1/console-codes", {"role": "operator"}, token=calls.registrar())["code"]
+        out.print(f"Console (one-time link): [bold]{url}/console/sign-in?code={code}[/bold]")
+    except (CallRefused, LookupError, OSError) as error:
+        err.print(f"Could not finish the show: {error}")
+    out.print("Ctrl-C stops everything.")
+
+
+def _with_fresh_reference(file: Path) -> Any:
+    import secrets
+
+    body = json.loads(file.read_text())
+    body["reference"] = f"SAMPLE-{secrets.token_hex(4)}"
+    return body
+
+
+def _watch(calls: Calls, alert_id: str, *, at_most_seconds: float) -> bool:
+    from dabyl.fanout import Fanout
+
+    names: dict[str, str] = {}
+    after: str | None = None
+    while True:
+        page = calls.get("/v1/agencies", token=calls.registrar(), after=after, limit=200)
+        names |= {str(item["id"]): item["name"]["en"] for item in page["items"]}
+        after = page["next"]
+        if after is None:
+            break
+    return Fanout(calls, alert_id, out, names).watch(at_most_seconds=at_most_seconds)
+
+
+@app.command()
+def token(
+    agency: Annotated[str | None, typer.Option(help="agency code or id")] = None,
+    role: Annotated[str | None, typer.Option(help="operator, registrar or auditor")] = None,
+) -> None:
+    """Print an access token of the embedded issuer."""
+    if (agency is None) == (role is None):
+        raise typer.BadParameter("give either --agency or --role")
+    print(_calls().token(agency=agency, role=role))
+
+
+@alert.command("send")
+def alert_send(
+    file: Annotated[Path, typer.Argument(help="alert as JSON; - for standard input")],
+    agency: Annotated[str, typer.Option(help="code or id of the reporting agency")] = SAMPLE_SCHOOL,
+    key: Annotated[str | None, typer.Option(help="Idempotency-Key")] = None,
+) -> None:
+    """Send an alert as an agency's system would; prints the answer as JSON."""
+    calls = _calls()
+    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    headers = {"Idempotency-Key": f'"{key}"'} if key else None
+    sent = calls.post("/v1/alerts", json.loads(text), token=calls.token(agency=agency), headers=headers)
+    print(json.dumps(sent, ensure_ascii=False, indent=2))
+
+
+@alert.command("watch")
+def alert_watch(
+    alert_id: Annotated[str, typer.Argument(help="id of the alert")],
+    seconds: Annotated[float, typer.Option(help="at most so long")] = 60,
+) -> None:
+    """Show one alert's fan-out live, then as it came to rest."""
+    if not _watch(_calls(), alert_id, at_most_seconds=seconds):
+        err.print("Nothing of this alert is known yet.")
+        raise typer.Exit(1)
+
+
+@deliveries.command("list")
+def deliveries_list(
+    state: Annotated[str | None, typer.Option(help="only this state")] = None,
+    limit: Annotated[int, typer.Option(help="rows", min=1, max=200)] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """The newest deliveries by opaque ids."""
+    calls = _calls()
+    page = calls.get("/v1/deliveries", token=calls.token(role="operator"), state=state, limit=limit)
+    if as_json:
+        print(json.dumps(page, ensure_ascii=False, indent=2))
+        return
+    table = Table("Delivery", "Role", "State", "Reason", "Attempts", "Next attempt", "Level")
+    for item in page["items"]:
+        table.add_row(
+            item["id"], item["role"], item["state"], item.get("reason") or "", str(len(item["attempts"])),
+            item.get("next_attempt_at") or "", str(item["escalation_level"]),
+        )  # fmt: skip
+    out.print(table)
+
+
+@agency.command("add")
+def agency_add(
+    role: Annotated[str, typer.Option(help="role code, e.g. internal_affairs")],
+    territory: Annotated[str, typer.Option(help="ISO 3166-2, e.g. KZ-75, or KZ")],
+    url: Annotated[
+        str | None, typer.Option(help="where notices go; without it the body pulls its inbox")
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(help="agency code; default: the seeded holder of the role")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="name of a new agency (all languages)")] = None,
+    test: Annotated[bool, typer.Option(help="send a test notice")] = True,
+) -> None:
+    """Connect an agency's system: body, endpoint, keys, credentials, test notice. Prints JSON, once."""
+    from dabyl.onboarding import connect, find_agency
+
+    calls = _calls()
+    if code is None:
+        found = calls.get("/v1/agencies", token=calls.registrar(), role=role, territory=territory)["items"]
+        body = found[0] if found else None
+    else:
+        body = find_agency(calls, code)
+    if body is None:
+        if code is None or name is None:
+            raise typer.BadParameter("nobody holds this role there yet: give --code and --name")
+        body = calls.post(
+            "/v1/agencies",
+            {
+                "code": code,
+                "name": {"kk": name, "ru": name, "en": name},
+                "mandates": [{"role": role, "territory": territory}],
+            },
+            token=calls.registrar(),
+        )
+    print(connect(calls, body, url, send_test=test and url is not None).to_json())
+
+
+@law.command("explain")
+def law_explain(
+    file: Annotated[Path, typer.Argument(help="facts as JSON, as for POST /v1/obligations/preview")],
+) -> None:
+    """Say which duties these facts bring, by paragraph, with the arithmetic of every clock."""
+    from dabyl.reading import explain
+
+    for line in explain(json.loads(file.read_text())):
+        print(line)
+
+
+@app.command(hidden=True)
+def simulate(
+    roster: Annotated[Path, typer.Option(help="who is simulated")],
+    journal: Annotated[Path, typer.Option(help="their log, JSON lines")],
+) -> None:
+    """Run the simulated agencies until SIGTERM."""
+    import uvloop
+
+    from dabyl.simulators.roster import Roster
+    from dabyl.simulators.street import run_street
+
+    uvloop.run(run_street(Roster.read(roster), journal))
+
+
+@app.command()
+def console() -> None:
+    """Print a one-time sign-in link for the operator's console."""
+    calls = _calls()
+    code = calls.post("/v1/console-codes", {"role": "operator"}, token=calls.registrar())["code"]
+    print(f"{calls.url}/console/sign-in?code={code}")
+
+
+def main() -> None:
+    """Entry point; a refusal of the house is a sentence and exit code 1, not a traceback."""
+    try:
+        app()
+    except CallRefused as refusal:
+        err.print(f"Refused: {refusal}")
+        sys.exit(1)
+    except (OSError, LookupError) as error:
+        err.print(f"No answer: {type(error).__name__}. Is the house up (make run)?")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The command's own way through the public surface: a small client with the bootstrap credentials."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+class CallRefused(Exception):
+    """The house answered with a problem."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(f"{status}: {problem.get('title', '')} {problem.get('detail', '')}".strip())
+        self.status = status
+        self.problem = problem
+
+
+class Calls:
+    """Synchronous calls as registrar, and as whoever a token was made for.
+
+    Args:
+        url: the gateway.
+        home: ``DABYL_HOME``; holds ``bootstrap.json``, written by the gateway at its first start.
+    """
+
+    def __init__(self, url: str, home: Path) -> None:
+        self.url = url.rstrip("/")
+        self._home = home
+        self._http = httpx.Client(base_url=self.url, timeout=35, trust_env=False)
+        self._tokens: dict[str, tuple[float, str]] = {}
+
+    def registrar(self) -> str:
+        """A registrar's token from the bootstrap credentials."""
+        held_until, token = self._tokens.get("registrar", (0.0, ""))
+        if held_until < time.monotonic():
+            credentials = json.loads((self._home / "bootstrap.json").read_text())
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": credentials["client_id"],
+                "client_secret": credentials["client_secret"],
+            }
+            granted = self._read(self._http.post("/oauth/token", data=form))
+            token = str(granted["access_token"])
+            self._tokens["registrar"] = (time.monotonic() + granted["expires_in"] / 2, token)
+        return token
+
+    def token(self, *, agency: str | None = None, role: str | None = None) -> str:
+        """An access token for an agency (code or id) or for a platform role."""
+        name = agency or role or ""
+        held_until, token = self._tokens.get(name, (0.0, ""))
+        if held_until < time.monotonic():
+            asked = {"agency": agency} if agency else {"role": role}
+            granted = self.post("/v1/tokens", asked, token=self.registrar())
+            token = str(granted["access_token"])
+            self._tokens[name] = (time.monotonic() + granted["expires_in"] / 2, token)
+        return token
+
+    def get(self, path: str, *, token: str, **query: Any) -> Any:
+        """GET; raises ``CallRefused`` on a problem."""
+        given = {key: value for key, value in query.items() if value is not None}
+        return self._read(self._http.get(path, params=given, headers=_bearer(token)))
+
+    def post(self, path: str, body: Any, *, token: str, headers: dict[str, str] | None = None) -> Any:
+        """POST JSON; raises ``CallRefused`` on a problem."""
+        return self._read(self._http.post(path, json=body, headers={**_bearer(token), **(headers or {})}))
+
+    def is_ready(self) -> bool:
+        """Whether ``/readyz`` answers 200."""
+        try:
+            return self._http.get("/readyz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def _read(self, answer: httpx.Response) -> Any:
+        if answer.status_code >= 400:
+            try:
+                problem = answer.json()
+            except ValueError:
+                problem = {"title": "no answer that we can read"}
+            raise CallRefused(answer.status_code, problem)
+        return answer.json() if answer.content else None
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,67 @@
+"""Puts the simulated agencies on stage: connects each to the house, then starts their process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from common.runtime import listen
+from dabyl.calls import Calls
+from dabyl.onboarding import connect, find_agency
+from dabyl.simulators.roster import CAST, Member, Roster
+
+NOBODY = "http://127.0.0.1:9"
+"""The discard port: nothing listens there, so a dead agency refuses every connection."""
+
+
+def cast(calls: Calls, home: Path) -> Roster:
+    """Connect every simulated agency, or take the roster of an earlier start while its port is free."""
+    file = home / "simulators.json"
+    if file.exists():
+        roster = Roster.read(file)
+        if roster.gateway == calls.url and _is_free(roster.port):
+            return roster
+    listening = listen("127.0.0.1", 0)
+    port = int(listening.getsockname()[1])
+    listening.close()
+    members = []
+    for code, behaviour in CAST.items():
+        agency = find_agency(calls, code)
+        if agency is None:
+            raise LookupError(code)
+        host = NOBODY if behaviour == "dead" else f"http://127.0.0.1:{port}"
+        url = None if behaviour == "pull" else f"{host}/{code}"
+        given = connect(calls, agency, url, send_test=False)
+        members.append(
+            Member(
+                code=code,
+                behaviour=behaviour,
+                agency_id=given.agency_id,
+                client_id=given.client_id,
+                client_secret=given.client_secret,
+                endpoint_id=given.endpoint_id or "",
+                secret=given.webhook_secret or "",
+                receipt_key=json.dumps(given.receipt_key) if given.receipt_key else "",
+            )
+        )
+    roster = Roster(gateway=calls.url, port=port, members=tuple(members))
+    roster.write(file)
+    return roster
+
+
+def start(home: Path) -> "subprocess.Popen[bytes]":
+    """Start the simulators' own process; it ends with SIGTERM."""
+    command = [
+        sys.executable, "-m", "dabyl", "simulate", "--roster", str(home / "simulators.json"),
+        "--journal", str(home / "simulators.jsonl"),
+    ]  # fmt: skip
+    return subprocess.Popen(command, env=os.environ.copy())  # noqa: S603  # our own interpreter and module
+
+
+def _is_free(port: int) -> bool:
+    try:
+        listen("127.0.0.1", port).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""The agencies' own log: what reached whom. Ids, digests and answers only; never content."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dabyl.simulators.roster import Member
+
+
+class Journal:
+    """Append-only JSON lines; each line is on its way to the disk before the agency answers."""
+
+    def __init__(self, file: Path) -> None:
+        self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def write(self, member: Member, delivery: str, digest: str, answer: str) -> None:
+        """One request or act of one agency."""
+        line = {
+            "at": datetime.now(UTC).isoformat(),
+            "agency": member.code,
+            "agency_id": member.agency_id,
+            "behaviour": member.behaviour,
+            "delivery": delivery,
+            "digest": digest,
+            "answer": answer,
+        }
+        os.write(self._descriptor, (json.dumps(line) + "\n").encode())
