@@ -1,1 +1,1 @@
-"""Pure decisions: law and clocks, deliveries and their pace. Standard library and ``holidays`` only; the time is given."""
+"""Pure decisions: law and clocks, deliveries and their pace. The time is given, nothing is read or stored."""

@@ -1,8 +1,9 @@
 """Working days of Kazakhstan, and the local day that the orders count in.
 
 The ``holidays`` library knows the statutory days off and most moved days; one override file per year
-(``law/calendar/<year>.yaml``, read by ``notifier.lawbook``) adds what a government act moved. A year without
-a file still runs on the library's calendar, but every date that touches it is *provisional* (architecture §3).
+(``law/calendar/<year>.yaml``, read by ``notifier.lawbook``) adds what a government act moved. A year
+without a file still runs on the library's calendar, but every date that touches it is *provisional*
+(architecture §3).
 """
 
 from collections.abc import Iterator, Mapping

@@ -93,6 +93,7 @@ class Parameters:
         identifying_bodies: the 16 bodies of ¶3, in the order's own sequence.
         other_subjects: bodies read as ¶3(16) when they report.
         acts_for: persons and units, and the body whose knowledge theirs is.
+        never_contacted: persons and services to whom Dabyl sends nothing: the obliged body tells them.
         within: role of a person → role of the body that answers for it in the registry.
     """
 
@@ -103,6 +104,7 @@ class Parameters:
     identifying_bodies: tuple[str, ...]
     other_subjects: frozenset[str]
     acts_for: Mapping[str, ActsFor]
+    never_contacted: frozenset[str]
     within: Mapping[str, str]
 
 
@@ -141,9 +143,11 @@ class Rule:
         act: id of its act; ``paragraph`` as cited, e.g. ``12(1)``.
         citation: act and paragraph in words.
         force: where its binding power comes from.
-        kind: ``notice`` is sent by Dabyl; ``act`` is done by the obliged body, which gives evidence.
+        kind: ``notice`` is met when it was transmitted; ``act`` is done by the obliged body, which gives
+            evidence, also where a message announces it (placement ¶12(5), help cabinet ¶20).
         text: what must be done, short.
-        reading: how a doubtful text was read, with the id of the doubt; ``None`` where it is clear.
+        reading: how a doubtful text was read; ``None`` where it is clear.
+        doubts: ids of the doubt in the list of discrepancies, for counsel.
         scope: concerns for which it is owed, as *this* paragraph names them (matrix E).
         when: conditions, all of which must hold.
         advice: concerns for which it is only advisory.
@@ -152,7 +156,8 @@ class Rule:
         recipients: role codes or stand-ins; one duty each. Empty for an act towards nobody.
         starts: ``information``: when the obliged body has it from whatever source;
             ``notice``: only when a notice to the obliged body was transmitted (a call-out).
-        clock: how long; ``dispatch``: when a notice leaves.
+        clock: how long.
+        dispatch: when a message to the recipient leaves; ``none``: Dabyl sends nothing.
         replaceable: the step is our configuration of an act whose text is not in our sources.
     """
 
@@ -164,6 +169,7 @@ class Rule:
     kind: DutyKind
     text: Phrase
     reading: Phrase | None
+    doubts: tuple[str, ...]
     scope: frozenset[str]
     when: tuple[Condition, ...]
     advice: Advice | None

@@ -40,11 +40,12 @@ class Duty:
     """One duty of one body towards at most one recipient.
 
     Attributes:
-        rule, citation, force, kind, text, clock, dispatch: as in ``Rule``.
+        rule, citation, force, kind, text, clock: as in ``Rule``.
         obliged: role code of who owes it; a person's role keeps its own code (``education_org_head``).
         obliged_body: role of the agency that answers for it (``education_org`` for its head).
-        recipient: role code, or ``None``. Only a ``notice`` is ever sent; parents, the child and the
-            ambulance stand only in acts.
+        recipient: role code, or ``None``.
+        dispatch: something is sent to ``recipient`` exactly when this is not ``none``; never to parents, the
+            child or the ambulance. Sending meets a ``notice``; an ``act`` stays open until there is evidence.
         holder: whose receipt starts the clock: ``reporter`` or ``hub`` = receipt of the alert, else the
             role code whose delivery must be transmitted first.
         starts_at, due_at, breach_at: UTC, assuming that every body got the information at
@@ -75,6 +76,11 @@ class Duty:
     provisional: bool
     stand_in: bool
     replaceable: bool
+
+    @property
+    def is_sent(self) -> bool:
+        """True when a message to ``recipient`` belongs to it, now or after a release."""
+        return self.dispatch != "none"
 
     @property
     def key(self) -> str:
@@ -192,18 +198,21 @@ class _Situation:
     def body_of(self, role: str) -> str:
         return self.edition.parameters.within.get(role, role)
 
-    def duties(self, rule: Rule, informed: frozenset[str]) -> Iterator[Duty]:
-        """The rule's duties for every obliged body that is informed; nobody notifies itself."""
-        for obliged_role in rule.obliged:
-            obliged = self.resolve(obliged_role)
+    def sides(self, rule: Rule, informed: frozenset[str]) -> Iterator[tuple[str, str, str | None]]:
+        """Who owes the rule to whom: (role as written, obliged, recipient) of every informed body.
+
+        Nobody notifies itself.
+        """
+        for written in rule.obliged:
+            obliged = self.resolve(written)
             if self.body_of(obliged) not in informed:
                 continue
             for recipient_role in rule.recipients or (None,):
                 recipient = None if recipient_role is None else self.resolve(recipient_role)
                 if recipient != obliged:
-                    yield self._duty(rule, obliged_role, obliged, recipient)
+                    yield written, obliged, recipient
 
-    def _duty(self, rule: Rule, obliged_role: str, obliged: str, recipient: str | None) -> Duty:
+    def duty(self, rule: Rule, written: str, obliged: str, recipient: str | None) -> Duty:
         body = self.body_of(obliged)
         reported = body == self.first_holder and rule.starts == "information"
         starts_at = self.facts.received_at
@@ -226,7 +235,7 @@ class _Situation:
             state="open" if reported else "pending",
             urgency=_urgency(rule.clock),
             provisional=rule.clock.is_provisional(starts_at, self.calendar),
-            stand_in=not self.facts.regional_body and obliged_role == COORDINATING_BODY,
+            stand_in=not self.facts.regional_body and written == COORDINATING_BODY,
             replaceable=rule.replaceable,
         )
 
@@ -243,17 +252,21 @@ def evaluate(edition: Edition, facts: Facts, calendar: WorkingCalendar) -> Evalu
     advisories: list[Advisory] = []
     withheld: list[Withheld] = []
     for rule in edition.rules:
-        if not situation.satisfies(rule.when):
+        named = not rule.scope.isdisjoint(facts.concerns)
+        advice = None if named else rule.advice
+        if advice and advice.scope.isdisjoint(facts.concerns):
+            advice = None
+        if not (named or advice) or not situation.satisfies(rule.when):
             continue
         stop = next((w for w in rule.withheld if situation.satisfies(w.when)), None)
-        for duty in situation.duties(rule, informed):
-            if not rule.scope.isdisjoint(facts.concerns):
-                if stop:
-                    withheld.append(Withheld(duty, stop.reason, stop.text))
-                else:
-                    obligations.append(duty)
-            elif rule.advice and not rule.advice.scope.isdisjoint(facts.concerns):
-                advisories.append(Advisory(duty, rule.advice.reason, rule.advice.text))
+        for side in situation.sides(rule, informed):
+            duty = situation.duty(rule, *side)
+            if advice:
+                advisories.append(Advisory(duty, advice.reason, advice.text))
+            elif stop:
+                withheld.append(Withheld(duty, stop.reason, stop.text))
+            else:
+                obligations.append(duty)
     return Evaluation(
         edition=edition.id,
         first_holder=situation.first_holder,
@@ -270,14 +283,14 @@ def _informed(situation: _Situation) -> frozenset[str]:
     informed = frozenset({situation.first_holder})
     while True:
         reached = informed | {
-            duty.recipient
+            recipient
             for rule in situation.edition.rules
-            if rule.kind == "notice"
+            if rule.dispatch != "none"
             and not rule.scope.isdisjoint(situation.facts.concerns)
             and situation.satisfies(rule.when)
             and not any(situation.satisfies(w.when) for w in rule.withheld)
-            for duty in situation.duties(rule, informed)
-            if duty.recipient
+            for _, _, recipient in situation.sides(rule, informed)
+            if recipient
         }
         if reached == informed:
             return informed

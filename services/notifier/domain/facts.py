@@ -16,7 +16,8 @@ class Facts:
         reported_by: ``staff`` or ``head`` of the reporting body; ``None`` means the head knows.
         offender_relation: code of the alleged offender's relation to the child.
         parents_may_be_informed: ``None`` when the sender did not say.
-        child_age: full years; ``age_band`` is all that the ledger knows. No rule of the joint order reads either.
+        child_age: full years; ``age_band`` is all that the ledger knows. No rule of the joint order
+            reads either.
         regional_body: ``False`` when the territory has no regional child rights body: the
             guardianship body then takes each of its duties (¶8, 12, 17, 21).
     """
