@@ -1,4 +1,7 @@
-"""The second way of an event: straight to the reader's inbox when the broker gives no confirm (architecture §2.3)."""
+"""The second way of an event: straight to the reader's inbox when the broker gives no confirm.
+
+Architecture §2.3.
+"""
 
 import aiohttp
 

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from pydantic import ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from common.contracts import REGISTRY, Event
 
 CONTENT_TYPE = "application/cloudevents+json"
 _FORMAT = JSONFormat()
+_AWARE: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
 class UnreadableEvent(Exception):
@@ -66,14 +67,11 @@ def decode(body: bytes) -> Envelope:
     try:
         read = _FORMAT.read(_MAKE, body)
         kind = REGISTRY[read.get_type()]
-        time = read.get_time()
-        if time is None:
-            raise UnreadableEvent
         data = read.get_data()
         return Envelope(
             id=UUID(read.get_id()),
             event=kind.model_validate_json(json.dumps(data)),
-            time=time,
+            time=_AWARE.validate_python(read.get_time()),
             subject=UUID(str(read.get_subject())),
             traceparent=read.get_extension("traceparent"),
         )

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy import text
 
 from common.db import Database
@@ -39,3 +39,9 @@ async def readyz(request: Request) -> JSONResponse:
             parts[name] = "away"
     ready = all(state == "ok" for state in parts.values())
     return JSONResponse({"status": "ok" if ready else "away", "parts": parts}, 200 if ready else 503)
+
+
+@health_router.get("/metrics", summary="Metrics in Prometheus text form", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Internal only: the gateway never routes here."""
+    return Response(request.app.state.parts.telemetry.exposition(), media_type="text/plain; version=0.0.4")

@@ -160,7 +160,8 @@ def _native(telemetry: Telemetry) -> Any:
     return {
         "tracer_provider": telemetry.provider,
         "tracing": True,
-        "metrics": False,
+        "meter_provider": telemetry.meters,
+        "metrics": True,
         "logs": False,
         "operation_spans": False,
         "auto_configure": False,

@@ -184,7 +184,7 @@ Caller = Annotated[Principal, Depends(_caller)]
 
 
 def require(*roles: str) -> Callable[[Principal], Principal]:
-    """A dependency that lets only these roles pass: ``Annotated[Principal, Depends(require("operator"))]``."""
+    """Let only these roles pass: ``Annotated[Principal, Depends(require("operator"))]``."""
 
     def check(caller: Caller) -> Principal:
         if caller.role not in roles:

@@ -160,7 +160,7 @@ class Relay:
             Message(str(row.id), Exchange.EVENTS, row.type, body)
             for row, body in zip(rows, bodies, strict=True)
         ]
-        confirmed = await self._bus.publish(messages, timeout=CONFIRM_SECONDS)
+        confirmed = await self._bus.publish(messages, seconds=CONFIRM_SECONDS)
         if not all(confirmed):
             confirmed = await self._through_doors(rows, bodies, confirmed)
         done = [row.id for row, ok in zip(rows, confirmed, strict=True) if ok]
@@ -202,7 +202,7 @@ class Relay:
                     OUTBOX.c.data,
                     OUTBOX.c.traceparent,
                     OUTBOX.c.created_at,
-                )  # fmt: skip
+                )
             )
             rows = [_Claimed(*row) for row in result.all()]
         return sorted(rows, key=lambda row: row.created_at)

@@ -136,6 +136,7 @@ async def _together(stop: asyncio.Event, *work: object) -> None:
 def worker_health(parts: Parts) -> FastAPI:
     """The worker's health pages, for the container's health check."""
     app = FastAPI(openapi_url=None)
+    app.state.parts = parts
     app.state.checks = {"database": lambda: database_answers(parts.db)}
     app.include_router(health_router)
     return app

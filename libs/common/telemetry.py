@@ -14,18 +14,21 @@ import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from prometheus_client import CollectorRegistry, generate_latest
 
 LOG_KEYS = frozenset(
     {
         "event", "level", "timestamp", "logger", "service", "trace_id", "span_id", "role", "port", "state",
         "alert_id", "delivery_id", "delivery_ids", "obligation_id", "agency_id", "endpoint_id", "case_id",
         "event_id", "event_type", "queue", "lane", "consumer", "count", "attempt", "outcome", "status",
-        "reason", "rule", "edition", "urgency", "escalation_level", "version", "client_id", "job", "error_type",
-        "seconds", "signal", "table", "upstream", "method", "route", "confirmed", "delivery_state",
+        "reason", "rule", "edition", "urgency", "escalation_level", "version", "client_id", "job",
+        "error_type",        "seconds", "signal", "table", "upstream", "method", "route", "confirmed", "delivery_state",
     }
 )  # fmt: skip
 """The only keys a log line may have. A value is an id, a code or a number, never text from outside."""
@@ -33,8 +36,8 @@ LOG_KEYS = frozenset(
 SPAN_KEYS = frozenset(
     {
         "http.request.method", "http.response.status_code", "http.route", "url.scheme", "error.type",
-        "messaging.system", "messaging.destination.name", "messaging.operation.name", "messaging.operation.type",
-        "messaging.message.id", "messaging.batch.message_count", "dabyl.alert_id", "dabyl.delivery_id",
+        "messaging.system", "messaging.destination.name", "messaging.operation.name",
+        "messaging.operation.type",        "messaging.message.id", "messaging.batch.message_count", "dabyl.alert_id", "dabyl.delivery_id",
         "dabyl.attempt", "dabyl.outcome", "dabyl.role", "dabyl.rule", "dabyl.count", "dabyl.state",
         "dabyl.endpoint_id", "dabyl.event_type", "db.system.name", "db.operation.name",
     }
@@ -119,6 +122,11 @@ class Telemetry:
                 BatchSpanProcessor(_ListedOnly(exporter), schedule_delay_millis=500)
             )
         self.tracer = self.provider.get_tracer("dabyl")
+        # A registry of our own: five services in one process must not add up to one.
+        self._registry = CollectorRegistry()
+        reader = PrometheusMetricReader(disable_target_info=True, registry=self._registry)
+        self.meters = MeterProvider([reader], shutdown_on_exit=False)
+        self.meter = self.meters.get_meter("dabyl")
 
     @contextmanager
     def span(
@@ -163,9 +171,14 @@ class Telemetry:
         )
         span.end(end_ns)
 
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus text form, for the internal ``/metrics`` page."""
+        return generate_latest(self._registry)
+
     def close(self) -> None:
         """Send what waits, then stop."""
         self.provider.shutdown()
+        self.meters.shutdown()
 
 
 def _keep_listed(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -66,7 +66,7 @@ class Bus(Protocol):
         """Make sure these queues exist, now and after every reconnect."""
         ...
 
-    async def publish(self, messages: Sequence[Message], *, timeout: float = 2.0) -> list[bool]:
+    async def publish(self, messages: Sequence[Message], *, seconds: float = 2.0) -> list[bool]:
         """One answer a message, in order: ``True`` only when it is confirmed to be safe.
 
         Never raises for a broker that is away, slow or refuses; that is ``False``.

