@@ -103,10 +103,14 @@ FIELDS: Final[tuple[Field, ...]] = (
 """Every field that a content document may have."""
 
 
-def levels(readers: Iterable[Reader], alert: Alert) -> dict[Group, Level]:
-    """The level of every group for an agency that was told under several roles: the widest of each."""
+def levels(told: Iterable[tuple[Reader, Alert]]) -> dict[Group, Level]:
+    """The level of every group for an agency that was told under several roles: the widest of each.
+
+    Args:
+        told: the agency under each of its roles, with the alert as it stands for that role.
+    """
     found = dict.fromkeys(Group, Level.NOTHING)
-    for reader in readers:
+    for reader, alert in told:
         for group in Group:
             found[group] = max(found[group], may(reader, alert, group), key=_STRENGTH.__getitem__)
     return found

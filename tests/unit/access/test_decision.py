@@ -258,8 +258,8 @@ def test_nobody_writes_or_reads_content_of_an_erased_child() -> None:
 
 
 def test_an_agency_told_under_two_roles_gets_the_wider_of_each_group() -> None:
-    readers = [reader_of(TABLE["NCOM"]), reader_of(TABLE["POL"])]
-    together = levels(readers, replace(open_alert("POL", Status.RECEIVED)))
+    received = open_alert("POL", Status.RECEIVED)
+    together = levels([(reader_of(TABLE["NCOM"]), received), (reader_of(TABLE["POL"]), received)])
     assert together[Group.CHILD] is Level.READ
     assert together[Group.MEDICAL] is Level.NOTHING
 

@@ -123,7 +123,7 @@ def test_no_reader_gets_a_byte_that_its_cells_do_not_allow() -> None:
             stands_in=name == "GUAF",
             facts=facts,
         )
-        shown = leaves(shape(CONTENT, levels([reader], alert)))
+        shown = leaves(shape(CONTENT, levels([(reader, alert)])))
         for field in FIELDS:
             level = may(reader, alert, field.group)
             whole = level in {Level.READ, Level.WRITE, Level.OWN} or level in field.also

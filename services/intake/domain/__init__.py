@@ -1,0 +1,1 @@
+"""What an alert is, in plain values: no I/O, no framework, nothing of common."""
