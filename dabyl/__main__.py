@@ -29,6 +29,8 @@ err = Console(stderr=True)
 
 SAMPLE = Path(__file__).with_name("sample.json")
 SAMPLE_SCHOOL = "education-org-kz-75"
+HOUSE_FILE = "house.json"
+"""Where a running house says its address."""
 
 
 def _home() -> Path:
@@ -36,8 +38,10 @@ def _home() -> Path:
 
 
 def _calls() -> Calls:
-    port = os.environ.get("PORT", "8000")
-    return Calls(os.environ.get("DABYL_URL", f"http://127.0.0.1:{port}"), _home())
+    url = os.environ.get("DABYL_URL")
+    if url is None and "PORT" not in os.environ and (_home() / HOUSE_FILE).exists():
+        url = json.loads((_home() / HOUSE_FILE).read_text())["url"]
+    return Calls(url or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}", _home())
 
 
 @app.command()
@@ -52,7 +56,7 @@ def up(
     from common.telemetry import configure_logging
     from dabyl.house import House
 
-    configure_logging(os.environ.get("DABYL_LOG_LEVEL", "WARNING"))  # type: ignore[arg-type]  # checked there
+    configure_logging(os.environ.get("DABYL_LOG_LEVEL", "WARNING"))
     try:
         house = House(_home(), host, int(os.environ.get("PORT", "8000")))
     except OSError:
@@ -86,6 +90,7 @@ def _guide(url: str, home: Path, *, sample: bool, simulators: bool) -> None:
     calls = Calls(url, home)
     while not calls.is_ready():
         time.sleep(0.1)
+    (home / HOUSE_FILE).write_text(json.dumps({"url": url, "pid": os.getpid()}))
     out.print(f"Dabyl is up: [bold]{url}[/bold]  (readyz 200)")
     try:
         if simulators:

@@ -28,7 +28,8 @@ LOG_KEYS = frozenset(
         "alert_id", "delivery_id", "delivery_ids", "obligation_id", "agency_id", "endpoint_id", "case_id",
         "event_id", "event_type", "queue", "lane", "consumer", "count", "attempt", "outcome", "status",
         "reason", "rule", "edition", "urgency", "escalation_level", "version", "client_id", "job",
-        "error_type",        "seconds", "signal", "table", "upstream", "method", "route", "confirmed", "delivery_state",
+        "error_type", "seconds", "signal", "table", "upstream", "method", "route", "confirmed",
+        "delivery_state",
     }
 )  # fmt: skip
 """The only keys a log line may have. A value is an id, a code or a number, never text from outside."""
@@ -37,7 +38,8 @@ SPAN_KEYS = frozenset(
     {
         "http.request.method", "http.response.status_code", "http.route", "url.scheme", "error.type",
         "messaging.system", "messaging.destination.name", "messaging.operation.name",
-        "messaging.operation.type",        "messaging.message.id", "messaging.batch.message_count", "dabyl.alert_id", "dabyl.delivery_id",
+        "messaging.operation.type", "messaging.message.id", "messaging.batch.message_count", "dabyl.alert_id",
+        "dabyl.delivery_id",
         "dabyl.attempt", "dabyl.outcome", "dabyl.role", "dabyl.rule", "dabyl.count", "dabyl.state",
         "dabyl.endpoint_id", "dabyl.event_type", "db.system.name", "db.operation.name",
     }
