@@ -2,9 +2,11 @@
 
 import os
 import secrets
+import socket
 import urllib.request
 from base64 import b64encode
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -16,25 +18,31 @@ START_SECONDS = 180.0
 
 
 def answers() -> bool:
-    """Whether an engine answers. ``DABYL_TEST_ENGINE=no`` forbids to ask."""
+    """Whether an engine answers. ``DABYL_TEST_ENGINE=no`` forbids to ask.
+
+    Asked by hand: the client takes a second to import and leaves sockets open when nobody answers.
+    """
     if os.environ.get("DABYL_TEST_ENGINE") == "no":
         return False
-    import docker  # noqa: PLC0415 - a second to import, and most machines need it once or never
-
-    try:
-        client = docker.from_env(timeout=3)
-        client.ping()
-        client.close()
-    except docker.errors.DockerException:
-        return False
-    return True
+    address = urlsplit(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+    over_unix = address.scheme == "unix"
+    with socket.socket(socket.AF_UNIX if over_unix else socket.AF_INET) as probe:
+        probe.settimeout(3)
+        try:
+            probe.connect(address.path if over_unix else (address.hostname, address.port or 2375))
+            if not over_unix:
+                return True  # perhaps TLS: the client will speak it
+            probe.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in probe.recv(64)
+        except OSError:
+            return False
 
 
 class _EnginePart:
     """One container on fixed loopback ports, so that its URL is the same after ``kill`` and ``start``."""
 
     def __init__(self, image: str, inner: tuple[int, ...], env: dict[str, str]) -> None:
-        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - see above
+        from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - a second, needed rarely
 
         os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # the lease ends it: several processes share one
         self.ports = free_ports(len(inner))
@@ -128,7 +136,7 @@ class EngineRabbit(_EnginePart):
 
 def remove(container: str) -> None:
     """Remove a container by id, whoever started it."""
-    import docker  # noqa: PLC0415 - see above
+    import docker  # noqa: PLC0415 - a second, needed rarely
 
     client = docker.from_env()
     try:
