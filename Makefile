@@ -1,0 +1,95 @@
+# Everything is done in .venv; nothing is installed outside of it, except by `make test` (see tests/parts).
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+CODE := libs services dabyl tests
+WORKERS ?= 2
+
+.PHONY: help
+help: ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: run
+run: .venv/.runtime ## everything in one process, simulated agencies, one sample alert shown live (PORT, DABYL_HOME)
+	@exec $(BIN)/dabyl up --sample
+
+.PHONY: install
+install: .venv/.runtime .venv/.tools ## runtime and development tools, from the locks
+
+.PHONY: check
+check: install ## the inner loop: format, lint, types, walls, unit; under a minute from the second run on
+	@$(MAKE) -j2 --output-sync=target format lint types walls words unit
+
+.PHONY: format
+format: .venv/.tools
+	@$(BIN)/ruff format --check --quiet .
+
+.PHONY: lint
+lint: .venv/.tools
+	@$(BIN)/ruff check --quiet .
+	@find services -name '*.html' -exec $(BIN)/djlint --quiet --lint {} +
+
+.PHONY: types
+types: .venv/.tools
+	@$(BIN)/mypy --no-error-summary $(CODE)
+
+.PHONY: walls
+walls: .venv/.tools
+	@$(BIN)/lint-imports --no-logo > .venv/walls.log || { cat .venv/walls.log; exit 1; }
+
+.PHONY: words
+words: .venv/.tools
+	@$(BIN)/codespell
+
+.PHONY: unit
+unit: .venv/.tools
+	@$(BIN)/pytest --quiet --no-header tests/unit tests/law
+
+.PHONY: test
+test: check ## everything, on SQLite + PostgreSQL and memory + RabbitMQ, which it provides itself
+	@$(BIN)/pytest --quiet -n $(WORKERS) --dist loadfile --db both --bus both --ignore tests/unit --ignore tests/law \
+	    -m "not kill and not browser"
+	@$(BIN)/pytest --quiet --db both --bus both -m "kill or browser"
+
+.PHONY: lock
+lock: .venv/.tools ## resolve requirements*.in again (hashes, no host names)
+	@for name in requirements requirements-dev requirements-build; do \
+	    $(BIN)/uv pip compile --quiet $$name.in --python-version 3.11 --generate-hashes --no-emit-index-url \
+	        --no-emit-find-links --no-header --no-annotate -o $$name.lock; \
+	done
+
+.PHONY: fix
+fix: .venv/.tools ## format, and repair what can be repaired
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+.PHONY: parts-up parts-down
+parts-up: .venv/.tools ## keep a private PostgreSQL and RabbitMQ up between test runs
+	@$(BIN)/python -m tests.parts up
+parts-down: .venv/.tools ## end them
+	@$(BIN)/python -m tests.parts down
+
+.PHONY: clean
+clean: ## remove caches and ./var; the virtual environment stays
+	@rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis build dist
+
+# Stamps: the second run is instant, a changed lock installs again.
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Dabyl needs Python 3.11 or newer (set PYTHON=/path/to/python3.11)"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.runtime: .venv/bin/python requirements.lock requirements-build.lock pyproject.toml
+	@echo "installing into .venv (once) …"
+	@$(PIP) -r requirements-build.lock
+	@$(PIP) -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.tools: .venv/.runtime requirements-dev.lock
+	@echo "installing development tools into .venv (once) …"
+	@$(PIP) -r requirements-dev.lock
+	@touch $@
