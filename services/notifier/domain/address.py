@@ -68,7 +68,7 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def is_allowed(address: Address, allowed: Iterable[Network] = ()) -> bool:
-    """Whether ``address`` may be dialled; ``allowed`` networks (loopback in the embedded stack) beat the table."""
+    """Whether ``address`` may be dialled; ``allowed`` networks (embedded: loopback) beat the table."""
     if is_exempt(address, allowed):
         return True
     if isinstance(address, IPv4Address):

@@ -1,0 +1,239 @@
+"""From what the law says to what is sent: who exactly is obliged, who exactly is told, in which notice.
+
+Duties towards one agency that leave together share one notice; one that leaves later is a further notice,
+numbered so that the agency sees gaps (architecture §2.4). Exclusions are applied here, before anything
+is stored as sendable.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from notifier.domain.evaluation import REPORTER_HOLDS, Duty, Evaluation
+from notifier.domain.resolution import Directory
+from notifier.domain.schedule import ORDER, Urgency
+
+IMPLICATED = "implicated"
+"""The agency is named in the alert: it must not learn that an alert exists."""
+REPORTER_KNOWS = "reporter_knows"
+"""The agency reported it: it never gets a notice of its own report."""
+OWN_BODY = "own_body"
+"""One agency holds both roles: it does not notify itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDuty:
+    """A duty with its parties; ``delivery_id`` carries it, ``dispatch_at`` says when it leaves by itself."""
+
+    id: UUID
+    duty: Duty
+    state: str
+    obliged_agency: UUID | None
+    recipient_agency: UUID | None
+    delivery_id: UUID | None
+    dispatch_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WithheldDuty:
+    """A duty that applies and must not be carried out, and the code that says why."""
+
+    duty: Duty
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freight:
+    """A duty that wants to leave now; ``agency`` is ``None`` while nobody holds the role."""
+
+    obligation_id: UUID
+    role: str
+    agency: UUID | None
+    urgency: Urgency
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDelivery:
+    """One notice to one agency; ``role`` is the first of ``bodies`` under which it is addressed."""
+
+    id: UUID
+    agency: UUID | None
+    role: str
+    bodies: tuple[str, ...]
+    number: int
+    urgency: Urgency
+    deadline: datetime | None
+    obligations: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that one alert puts into the ledger."""
+
+    duties: tuple[PlannedDuty, ...]
+    deliveries: tuple[PlannedDelivery, ...]
+    withheld: tuple[WithheldDuty, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The facts of one alert that decide who is who.
+
+    Attributes:
+        reporter_agency: never gets a notice; ``None`` for public channels.
+        excluded: implicated agencies.
+        auto_dispatch_before: how long ahead of ``due_at`` an unreleased notice leaves by itself.
+    """
+
+    territory: str
+    received_at: datetime
+    reporter_agency: UUID | None
+    excluded: frozenset[UUID]
+    auto_dispatch_before: timedelta
+
+
+def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Callable[[], UUID]) -> Plan:
+    """Settle every duty's parties and group what leaves at once into notices.
+
+    Args:
+        directory: without exclusions; ``case.excluded`` is applied here, so that a withheld duty is
+            never mistaken for one without a holder.
+        new_id: makes random ids.
+    """
+    withheld: list[WithheldDuty] = []
+    settled: list[tuple[UUID, Duty, UUID | None, UUID | None]] = []
+    freight: list[Freight] = []
+    for duty in evaluation.obligations:
+        obliged = _obliged_agency(duty, evaluation, directory, case)
+        recipient = _recipient_agency(duty, directory, case)
+        reason = _why_not(duty, obliged, recipient, case)
+        if reason is not None:
+            withheld.append(WithheldDuty(duty, reason))
+            continue
+        obligation_id = new_id()
+        settled.append((obligation_id, duty, obliged, recipient))
+        if _leaves_at_once(duty) and duty.recipient is not None:
+            freight.append(
+                Freight(
+                    obligation_id=obligation_id,
+                    role=duty.recipient,
+                    agency=recipient,
+                    urgency=Urgency(duty.urgency),
+                    due_at=duty.due_at,
+                )
+            )
+    deliveries = load(freight, {}, new_id)
+    carrier = {obligation: delivery.id for delivery in deliveries for obligation in delivery.obligations}
+    duties = tuple(
+        PlannedDuty(
+            id=obligation_id,
+            duty=duty,
+            # Whoever reported has the information: none of its duties waits for a notice.
+            state="open" if obliged is not None and obliged == case.reporter_agency else duty.state,
+            obliged_agency=obliged,
+            recipient_agency=recipient,
+            delivery_id=carrier.get(obligation_id),
+            dispatch_at=dispatch_at(duty.kind, duty.dispatch, duty.due_at, case.auto_dispatch_before),
+        )
+        for obligation_id, duty, obliged, recipient in settled
+    )
+    return Plan(duties, tuple(deliveries), tuple(withheld))
+
+
+def load(
+    freight: Iterable[Freight], last_number: Mapping[UUID, int], new_id: Callable[[], UUID]
+) -> Sequence[PlannedDelivery]:
+    """Group what leaves now: one notice an agency, or one a role while nobody holds it; urgent first.
+
+    Args:
+        last_number: highest number of an earlier notice of the same alert, by agency.
+    """
+    groups: dict[UUID | str, list[Freight]] = {}
+    for item in freight:
+        groups.setdefault(item.agency or item.role, []).append(item)
+    deliveries = []
+    for items in groups.values():
+        agency = items[0].agency
+        dues = [item.due_at for item in items if item.due_at is not None]
+        bodies = tuple(dict.fromkeys(item.role for item in items))
+        deliveries.append(
+            PlannedDelivery(
+                id=new_id(),
+                agency=agency,
+                role=bodies[0],
+                bodies=bodies,
+                # A notice without an agency gets its number when it gets an agency.
+                number=0 if agency is None else last_number.get(agency, 0) + 1,
+                urgency=min((item.urgency for item in items), key=ORDER.__getitem__),
+                deadline=min(dues, default=None),
+                obligations=tuple(item.obligation_id for item in items),
+            )
+        )
+    return sorted(deliveries, key=lambda delivery: ORDER[delivery.urgency])
+
+
+def dispatch_at(kind: str, dispatch: str, due_at: datetime | None, before: timedelta) -> datetime | None:
+    """When an unreleased notice leaves by itself; ``None`` for acts and for what left at planning."""
+    if kind != "notice" or dispatch != "on_release" or due_at is None:
+        return None
+    return due_at - before
+
+
+def next_check(
+    *,
+    state: str,
+    dispatch: datetime | None,
+    due_at: datetime | None,
+    breach_at: datetime | None,
+    alarmed: bool = False,
+    breached: bool = False,
+) -> datetime | None:
+    """The next moment at which the clocks have something to do for a duty.
+
+    A pending duty cannot be breached: its holder never got the information. It alarms all the same,
+    from the projected start.
+    """
+    if state not in ("pending", "open"):
+        return None
+    moments = [
+        dispatch,
+        None if alarmed else due_at,
+        None if breached or state != "open" else breach_at,
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _leaves_at_once(duty: Duty) -> bool:
+    return duty.kind == "notice" and duty.dispatch == "at_once"
+
+
+def _obliged_agency(duty: Duty, evaluation: Evaluation, directory: Directory, case: Case) -> UUID | None:
+    if (
+        evaluation.holder == REPORTER_HOLDS
+        and duty.obliged_body == evaluation.first_holder
+        and case.reporter_agency is not None
+    ):
+        return case.reporter_agency
+    holder = directory.holder(duty.obliged_body, case.territory, case.received_at)
+    return holder.agency_id if holder else None
+
+
+def _recipient_agency(duty: Duty, directory: Directory, case: Case) -> UUID | None:
+    if duty.recipient is None or duty.kind != "notice":
+        return None
+    holder = directory.holder(duty.recipient, case.territory, case.received_at)
+    return holder.agency_id if holder else None
+
+
+def _why_not(duty: Duty, obliged: UUID | None, recipient: UUID | None, case: Case) -> str | None:
+    if recipient in case.excluded:
+        return IMPLICATED
+    if obliged in case.excluded and obliged != case.reporter_agency:
+        return IMPLICATED
+    if recipient is None or duty.kind != "notice":
+        return None
+    if recipient == case.reporter_agency:
+        return REPORTER_KNOWS
+    return OWN_BODY if recipient == obliged else None

@@ -1,0 +1,51 @@
+"""What notifier may refuse, by name."""
+
+from common.errors import Conflict, Forbidden, Gone, Invalid, NotFound, Unavailable, UnsupportedMedia
+
+
+class AlertUnknown(NotFound):
+    """There is no such alert for this caller."""
+
+
+class DeliveryUnknown(NotFound):
+    """There is no such delivery for this caller."""
+
+
+class EndpointUnknown(NotFound):
+    """There is no such endpoint."""
+
+
+class EndpointUnusable(Gone):
+    """This endpoint was revoked."""
+
+
+class EndpointWithoutKey(Conflict):
+    """This endpoint has no signing key yet."""
+
+
+class ReceiptRefused(Invalid):
+    """This receipt does not belong to this notice."""
+
+
+class ReceiptUnsigned(Forbidden):
+    """Receipts of this endpoint must be signed with its receipt key."""
+
+
+class ReceiptDiffers(Conflict):
+    """Another receipt of this delivery is already stored."""
+
+
+class ReceiptNotPossible(Conflict):
+    """This delivery takes no receipt."""
+
+
+class ReceiptMediaUnknown(UnsupportedMedia):
+    """A receipt is JSON or a compact JWS (application/jose)."""
+
+
+class FactsNotAcceptable(Invalid):
+    """These facts cannot be evaluated."""
+
+
+class RegistryAway(Unavailable):
+    """The registry gave no snapshot."""

@@ -1,0 +1,37 @@
+"""Tables of the notifier, one module per noun. Core tables: both hot paths write in bulk."""
+
+from common.outbox import add_tables
+from notifier.models.alerts import alert_handles, alerts, obligations
+from notifier.models.deliveries import attempts, deliveries, notices, receipts
+from notifier.models.directory import (
+    absences,
+    agencies,
+    endpoint_keys,
+    endpoint_versions,
+    endpoints,
+    mandates,
+)
+from notifier.models.metadata import METADATA
+from notifier.models.records import audit, escalations, security_events
+
+add_tables(METADATA)
+
+__all__ = [
+    "METADATA",
+    "absences",
+    "agencies",
+    "alert_handles",
+    "alerts",
+    "attempts",
+    "audit",
+    "deliveries",
+    "endpoint_keys",
+    "endpoint_versions",
+    "endpoints",
+    "escalations",
+    "mandates",
+    "notices",
+    "obligations",
+    "receipts",
+    "security_events",
+]

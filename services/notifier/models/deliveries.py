@@ -1,0 +1,143 @@
+"""Deliveries and all that proves them: attempts, notices, receipts."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from common.db import Json
+from notifier.models.metadata import METADATA
+
+SENDABLE = "state = 'waiting' AND endpoint_id IS NOT NULL"
+"""Rows that a worker may claim. Query and index use this text, so that the index is always used."""
+
+WATCHED = "state IN ('leased', 'transmitted') OR (state = 'waiting' AND endpoint_id IS NULL)"
+"""Rows that the overdue scan looks at."""
+
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    # Null for a test notice.
+    Column("alert_id", Uuid, ForeignKey("alerts.id")),
+    # Null while nobody holds the role.
+    Column("agency_id", Uuid),
+    Column("role", String(60), nullable=False),
+    Column("bodies", Json, nullable=False),
+    Column("notice_no", Integer, nullable=False),
+    Column("rung", Integer, nullable=False, default=0),
+    Column("generation", Integer, nullable=False, default=1),
+    Column("state", String(12), nullable=False),
+    Column("reason", String(40)),
+    Column("urgency", SmallInteger, nullable=False),
+    Column("deadline_at", UTCDateTime),
+    Column("planned_at", UTCDateTime, nullable=False),
+    Column("next_wakeup_at", UTCDateTime),
+    Column("attempt_no", Integer, nullable=False, default=0),
+    # Fence: a result counts only while its token stands here.
+    Column("claim_token", Uuid),
+    Column("endpoint_id", Uuid),
+    Column("endpoint_version", Integer),
+    Column("transmitted_at", UTCDateTime),
+    Column("opened_at", UTCDateTime),
+    Column("acknowledged_at", UTCDateTime),
+    Column("escalation_level", Integer, nullable=False, default=0),
+    Column("is_test", Boolean, nullable=False, default=False),
+    Column("traceparent", String(55)),
+    UniqueConstraint("alert_id", "agency_id", "notice_no", "rung"),
+    # A row cannot even name another agency's endpoint.
+    ForeignKeyConstraint(
+        ["agency_id", "endpoint_id", "endpoint_version"],
+        ["endpoint_versions.agency_id", "endpoint_versions.endpoint_id", "endpoint_versions.version"],
+        name="fk_deliveries_endpoint_endpoint_versions",
+    ),
+    CheckConstraint(
+        "state IN ('waiting', 'leased', 'transmitted', 'acknowledged', 'rejected', 'dead', 'cancelled',"
+        " 'superseded')",
+        name="state",
+    ),
+    CheckConstraint(
+        "state IN ('acknowledged', 'rejected', 'dead', 'cancelled', 'superseded')"
+        " OR next_wakeup_at IS NOT NULL",
+        name="cannot_be_forgotten",
+    ),
+    CheckConstraint("(state = 'leased') = (claim_token IS NOT NULL)", name="leased_has_token"),
+    CheckConstraint("(state = 'waiting') = (reason IS NOT NULL)", name="waiting_has_reason"),
+    CheckConstraint("state <> 'transmitted' OR transmitted_at IS NOT NULL", name="transmitted_at"),
+    CheckConstraint("state <> 'leased' OR agency_id IS NOT NULL", name="leased_has_agency"),
+    CheckConstraint("is_test = (alert_id IS NULL)", name="only_tests_without_alert"),
+    postgresql_with={"fillfactor": "70"},
+)
+Index("ix_deliveries_alert_id", deliveries.c.alert_id)
+Index("ix_deliveries_agency_id_planned_at", deliveries.c.agency_id, deliveries.c.planned_at)
+Index(
+    "ix_deliveries_sendable",
+    deliveries.c.urgency,
+    deliveries.c.next_wakeup_at,
+    sqlite_where=text(SENDABLE),
+    postgresql_where=text(SENDABLE),
+)
+Index(
+    "ix_deliveries_watched",
+    deliveries.c.next_wakeup_at,
+    sqlite_where=text(WATCHED),
+    postgresql_where=text(WATCHED),
+)
+Index(
+    "ix_deliveries_endpoint_id_waiting",
+    deliveries.c.endpoint_id,
+    sqlite_where=text(SENDABLE),
+    postgresql_where=text(SENDABLE),
+)
+
+attempts = Table(
+    "attempts",
+    METADATA,
+    Column("delivery_id", Uuid, ForeignKey("deliveries.id"), primary_key=True),
+    Column("no", Integer, primary_key=True),
+    Column("claim_token", Uuid, nullable=False),
+    Column("endpoint_id", Uuid),
+    Column("endpoint_version", Integer),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("ended_at", UTCDateTime),
+    # Null while the attempt is under way: the row is there before any byte is sent.
+    Column("outcome", String(20)),
+    Column("status", SmallInteger),
+    CheckConstraint("(outcome IS NULL) = (ended_at IS NULL)", name="ended_with_outcome"),
+)
+
+notices = Table(
+    "notices",
+    METADATA,
+    Column("delivery_id", Uuid, ForeignKey("deliveries.id"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("rendered_at", UTCDateTime, nullable=False),
+)
+
+receipts = Table(
+    "receipts",
+    METADATA,
+    Column("delivery_id", Uuid, ForeignKey("deliveries.id"), primary_key=True),
+    Column("agency_id", Uuid, nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+    Column("received_at", UTCDateTime, nullable=False),
+    Column("is_signed", Boolean, nullable=False),
+    # The whole answer as it is given back: it names a person.
+    Column("sealed", LargeBinary, nullable=False),
+    CheckConstraint("status IN ('received', 'accepted', 'rejected')", name="status"),
+)

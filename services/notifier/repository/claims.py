@@ -1,0 +1,349 @@
+"""The hot path: claims, results and the overdue scan, in bulk and fenced.
+
+A claim writes its fence token and the attempt rows before any byte is sent. A result counts for its
+delivery only while that token stands; one that comes too late is written to its attempt all the same,
+and a late success wins over a repeat that has not got through yet.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, case, insert, or_, select, text, update
+
+from common.db import Session, lock_due
+from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
+from notifier.domain.schedule import ORDER, Urgency
+from notifier.models import attempts, deliveries, endpoint_versions, endpoints, notices
+from notifier.models.deliveries import SENDABLE, WATCHED
+from notifier.repository.bulk import CHUNK, table_of
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours until its lease ends; ``url`` and ``body`` are empty when it cannot be sent."""
+
+    delivery_id: UUID
+    token: UUID
+    attempt: int
+    endpoint_id: UUID
+    urgency: Urgency
+    deadline: datetime | None
+    leased_until: datetime
+    alert_id: UUID | None
+    role: str
+    traceparent: str | None
+    concurrency: int
+    url: str | None = None
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended and what that makes of its delivery, if the fence still stands."""
+
+    delivery_id: UUID
+    token: UUID
+    attempt: int
+    ended_at: datetime
+    outcome: Outcome
+    status: int | None
+    state: State
+    reason: Reason | None
+    next_wakeup_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A delivery that changed, with what the ledger needs to go on."""
+
+    delivery_id: UUID
+    alert_id: UUID | None
+    agency_id: UUID
+    role: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A delivery whose wake-up time passed and that no worker can simply send."""
+
+    delivery_id: UUID
+    alert_id: UUID | None
+    agency_id: UUID | None
+    role: str
+    bodies: tuple[str, ...]
+    state: State
+    reason: Reason | None
+    urgency: Urgency
+    attempt: int
+    token: UUID | None
+    escalation_level: int
+    endpoint_id: UUID | None
+    deadline: datetime | None
+    is_test: bool
+
+
+async def claim(
+    session: Session,
+    ids: Collection[UUID],
+    token: UUID,
+    *,
+    now: datetime,
+    leases: Mapping[Urgency, datetime],
+) -> list[Claimed]:
+    """Claim those of ``ids`` that wait and are due: fence, attempt rows, then what is needed to send.
+
+    Ids that are not due, not ours to send or held by another worker are left out: a stale or doubled
+    wake-up is harmless.
+    """
+    due = lock_due(
+        select(deliveries.c.id).where(
+            deliveries.c.id.in_(list(ids)), text(SENDABLE), deliveries.c.next_wakeup_at <= now
+        )
+    )
+    taken = list((await session.scalars(due)).all())
+    if not taken:
+        return []
+    lease = case({ORDER[urgency]: until for urgency, until in leases.items()}, value=deliveries.c.urgency)
+    result = await session.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(taken), deliveries.c.state == State.WAITING)
+        .values(
+            state=State.LEASED,
+            reason=None,
+            claim_token=token,
+            attempt_no=deliveries.c.attempt_no + 1,
+            next_wakeup_at=lease,
+        )
+        .returning(
+            deliveries.c.id,
+            deliveries.c.attempt_no,
+            deliveries.c.endpoint_id,
+            deliveries.c.endpoint_version,
+        )
+    )
+    rows = result.all()
+    await session.execute(
+        insert(attempts),
+        [
+            {
+                "delivery_id": row.id,
+                "no": row.attempt_no,
+                "claim_token": token,
+                "endpoint_id": row.endpoint_id,
+                "endpoint_version": row.endpoint_version,
+                "started_at": now,
+            }
+            for row in rows
+        ],
+    )
+    return await _complete(session, token)
+
+
+async def _complete(session: Session, token: UUID) -> list[Claimed]:
+    """What was claimed under ``token``, urgent first, with address and body as they are in force now."""
+    result = await session.execute(
+        select(
+            deliveries.c.id,
+            deliveries.c.attempt_no,
+            deliveries.c.endpoint_id,
+            deliveries.c.urgency,
+            deliveries.c.deadline_at,
+            deliveries.c.next_wakeup_at,
+            deliveries.c.alert_id,
+            deliveries.c.role,
+            deliveries.c.traceparent,
+            endpoint_versions.c.concurrency,
+            endpoint_versions.c.url,
+            endpoints.c.revoked_at,
+            notices.c.body,
+        )
+        .join(
+            endpoint_versions,
+            and_(
+                endpoint_versions.c.agency_id == deliveries.c.agency_id,
+                endpoint_versions.c.endpoint_id == deliveries.c.endpoint_id,
+                endpoint_versions.c.version == deliveries.c.endpoint_version,
+            ),
+        )
+        .join(endpoints, endpoints.c.id == deliveries.c.endpoint_id)
+        .join(notices, notices.c.delivery_id == deliveries.c.id)
+        .where(deliveries.c.claim_token == token)
+        .order_by(deliveries.c.urgency, deliveries.c.planned_at)
+    )
+    by_rank = {rank: urgency for urgency, rank in ORDER.items()}
+    return [
+        Claimed(
+            delivery_id=row.id,
+            token=token,
+            attempt=row.attempt_no,
+            endpoint_id=row.endpoint_id,
+            urgency=by_rank[row.urgency],
+            deadline=row.deadline_at,
+            leased_until=row.next_wakeup_at,
+            alert_id=row.alert_id,
+            role=row.role,
+            traceparent=row.traceparent,
+            concurrency=row.concurrency,
+            url=None if row.revoked_at else row.url,
+            body=row.body,
+        )
+        for row in result.all()
+    ]
+
+
+async def write_results(session: Session, results: Sequence[Result]) -> tuple[list[Moved], list[Moved]]:
+    """Write how attempts ended.
+
+    Returns:
+        Deliveries that are transmitted now (late successes included), and those that died.
+    """
+    transmitted: list[Moved] = []
+    died: list[Moved] = []
+    for start in range(0, len(results), CHUNK):
+        part = results[start : start + CHUNK]
+        await _write_attempts(session, part)
+        fenced = await _write_fenced(session, part)
+        transmitted += [moved for moved, state in fenced if state == State.TRANSMITTED]
+        died += [moved for moved, state in fenced if state == State.DEAD]
+        held = {moved.delivery_id for moved, _ in fenced}
+        late = [
+            result for result in part if result.outcome is Outcome.ACCEPTED and result.delivery_id not in held
+        ]
+        transmitted += await _write_late(session, late)
+    return transmitted, died
+
+
+async def _write_attempts(session: Session, results: Sequence[Result]) -> None:
+    ended = table_of(
+        "ended",
+        (attempts.c.delivery_id, attempts.c.no, attempts.c.claim_token, attempts.c.ended_at, attempts.c.outcome,
+         attempts.c.status),
+        [(r.delivery_id, r.attempt, r.token, r.ended_at, r.outcome, r.status) for r in results],
+    )  # fmt: skip
+    await session.execute(
+        update(attempts)
+        .where(
+            attempts.c.delivery_id == ended.c.delivery_id,
+            attempts.c.no == ended.c.no,
+            attempts.c.claim_token == ended.c.claim_token,
+            # What we closed as unknown is corrected by whoever knows.
+            or_(attempts.c.outcome.is_(None), attempts.c.outcome == Outcome.LEASE_EXPIRED),
+        )
+        .values(ended_at=ended.c.ended_at, outcome=ended.c.outcome, status=ended.c.status)
+    )
+
+
+_MOVED = (deliveries.c.id, deliveries.c.alert_id, deliveries.c.agency_id, deliveries.c.role)
+
+
+async def _write_fenced(session: Session, results: Sequence[Result]) -> list[tuple[Moved, str]]:
+    made = table_of(
+        "made",
+        (deliveries.c.id, deliveries.c.claim_token, deliveries.c.state, deliveries.c.reason,
+         deliveries.c.next_wakeup_at, deliveries.c.transmitted_at),
+        [(r.delivery_id, r.token, r.state, r.reason, r.next_wakeup_at, r.ended_at) for r in results],
+    )  # fmt: skip
+    result = await session.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.id == made.c.id,
+            deliveries.c.state == State.LEASED,
+            deliveries.c.claim_token == made.c.claim_token,
+        )
+        .values(
+            state=made.c.state,
+            reason=made.c.reason,
+            claim_token=None,
+            next_wakeup_at=made.c.next_wakeup_at,
+            transmitted_at=case(
+                (made.c.state == State.TRANSMITTED, made.c.transmitted_at), else_=deliveries.c.transmitted_at
+            ),
+        )
+        .returning(*_MOVED, deliveries.c.state)
+    )
+    ended = {r.delivery_id: r.ended_at for r in results}
+    return [(Moved(row[0], row[1], row[2], row[3], ended[row[0]]), row[4]) for row in result.all()]
+
+
+async def _write_late(session: Session, results: Sequence[Result]) -> list[Moved]:
+    """Apply successes whose lease was lost; whoever holds the row now is fenced out by it."""
+    moved = []
+    for result in results:
+        rows = await session.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.id == result.delivery_id,
+                deliveries.c.state.in_(states_before(Fact.ACCEPTED)),
+            )
+            .values(
+                state=State.TRANSMITTED,
+                reason=None,
+                claim_token=None,
+                next_wakeup_at=result.next_wakeup_at,
+                transmitted_at=result.ended_at,
+            )
+            .returning(*_MOVED)
+        )
+        moved += [Moved(row[0], row[1], row[2], row[3], result.ended_at) for row in rows.all()]
+    return moved
+
+
+async def find_sendable(
+    session: Session, urgency: Urgency, *, now: datetime, without: Collection[UUID], limit: int
+) -> list[tuple[UUID, UUID]]:
+    """Ids and endpoints of due rows, the longest waiting first, leaving out lanes that are full."""
+    query = (
+        select(deliveries.c.id, deliveries.c.endpoint_id)
+        .where(text(SENDABLE), deliveries.c.urgency == ORDER[urgency], deliveries.c.next_wakeup_at <= now)
+        .order_by(deliveries.c.next_wakeup_at)
+        .limit(limit)
+    )
+    if without:
+        query = query.where(deliveries.c.endpoint_id.not_in(list(without)))
+    return [(row[0], row[1]) for row in (await session.execute(query)).all()]
+
+
+async def has_overdue(session: Session, *, now: datetime) -> bool:
+    """Whether the overdue scan has anything to do: spares the writers' lock when not."""
+    query = select(deliveries.c.id).where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now).limit(1)
+    return (await session.execute(query)).first() is not None
+
+
+async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[Overdue]:
+    """Rows that are leased, transmitted or without an endpoint, and whose wake-up time passed."""
+    columns: tuple[Any, ...] = (
+        deliveries.c.id, deliveries.c.alert_id, deliveries.c.agency_id, deliveries.c.role, deliveries.c.bodies,
+        deliveries.c.state, deliveries.c.reason, deliveries.c.urgency, deliveries.c.attempt_no,
+        deliveries.c.claim_token, deliveries.c.escalation_level, deliveries.c.endpoint_id,
+        deliveries.c.deadline_at, deliveries.c.is_test,
+    )  # fmt: skip
+    query = lock_due(
+        select(*columns)
+        .where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now)
+        .order_by(deliveries.c.next_wakeup_at)
+        .limit(limit)
+    )
+    by_rank = {rank: urgency for urgency, rank in ORDER.items()}
+    return [
+        Overdue(
+            delivery_id=row[0],
+            alert_id=row[1],
+            agency_id=row[2],
+            role=row[3],
+            bodies=tuple(row[4]),
+            state=State(row[5]),
+            reason=Reason(row[6]) if row[6] else None,
+            urgency=by_rank[row[7]],
+            attempt=row[8],
+            token=row[9],
+            escalation_level=row[10],
+            endpoint_id=row[11],
+            deadline=row[12],
+            is_test=row[13],
+        )
+        for row in (await session.execute(query)).all()
+    ]

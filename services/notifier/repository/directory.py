@@ -1,0 +1,246 @@
+"""The copy of the registry: who holds what, and where to send. Nothing here is cached on the send path."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, and_, delete, func, insert, select, update
+
+from common.db import Session, insert_ignore
+from notifier.domain.resolution import Absence, Directory, Holding
+from notifier.domain.territory import chain
+from notifier.models import absences, agencies, endpoint_keys, endpoint_versions, endpoints, mandates
+from notifier.repository.bulk import insert_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an agency's notices go: its endpoint as it is in force."""
+
+    agency_id: UUID
+    endpoint_id: UUID
+    version: int
+    url: str
+    concurrency: int
+    receipt_key: str | None
+
+
+async def find_directory(session: Session, territory: str) -> Directory:
+    """Every holding and absence that can matter for this territory."""
+    levels = chain(territory)
+    held = await session.execute(
+        select(
+            mandates.c.agency_id,
+            mandates.c.role,
+            mandates.c.territory,
+            mandates.c.valid_from,
+            mandates.c.valid_until,
+            mandates.c.is_primary,
+            agencies.c.retired_at,
+        )
+        .join(agencies, agencies.c.id == mandates.c.agency_id)
+        .where(mandates.c.territory.in_(levels))
+    )
+    missing = await session.execute(
+        select(absences.c.role, absences.c.territory, absences.c.valid_from, absences.c.valid_until).where(
+            absences.c.territory.in_(levels)
+        )
+    )
+    return Directory(
+        tuple(
+            Holding(row[0], row[1], row[2], row[3], _earlier(row[4], row[6]), is_primary=row[5])
+            for row in held.all()
+        ),
+        tuple(Absence(*row) for row in missing.all()),
+    )
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
+
+
+_ROUTE = (
+    endpoints.c.agency_id,
+    endpoints.c.id,
+    endpoints.c.version,
+    endpoint_versions.c.url,
+    endpoint_versions.c.concurrency,
+    endpoint_versions.c.receipt_key,
+)
+
+
+def _routes() -> Any:
+    return (
+        select(*_ROUTE)
+        .join(
+            endpoint_versions,
+            and_(
+                endpoint_versions.c.endpoint_id == endpoints.c.id,
+                endpoint_versions.c.agency_id == endpoints.c.agency_id,
+                endpoint_versions.c.version == endpoints.c.version,
+            ),
+        )
+        .where(endpoints.c.revoked_at.is_(None))
+    )
+
+
+async def find_routes(session: Session, agency_ids: Iterable[UUID]) -> Mapping[UUID, Route]:
+    """The endpoint of each of these agencies; an agency without one is not in the answer."""
+    wanted = list(agency_ids)
+    if not wanted:
+        return {}
+    result = await session.execute(
+        _routes().where(endpoints.c.agency_id.in_(wanted)).order_by(endpoints.c.id.desc())
+    )
+    return {row[0]: Route(*row) for row in result.all()}
+
+
+async def list_routes(session: Session) -> Sequence[Route]:
+    """Every endpoint in force: one lane each."""
+    return [Route(*row) for row in (await session.execute(_routes())).all()]
+
+
+async def find_route(session: Session, endpoint_id: UUID) -> Route | None:
+    """One endpoint in force."""
+    row = (await session.execute(_routes().where(endpoints.c.id == endpoint_id))).first()
+    return Route(*row) if row else None
+
+
+async def endpoint_is_known(session: Session, endpoint_id: UUID) -> bool:
+    """Whether there is or was such an endpoint."""
+    found = await session.execute(select(endpoints.c.id).where(endpoints.c.id == endpoint_id))
+    return found.first() is not None
+
+
+async def save_agency(
+    session: Session, row: Mapping[str, Any], holdings: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Take an agency's version; ``False`` when we know that one or a later one."""
+    if not await _save_newer(session, agencies, row):
+        return False
+    await session.execute(delete(mandates).where(mandates.c.agency_id == row["id"]))
+    await insert_rows(session, mandates, holdings)
+    return True
+
+
+async def retire_agency(session: Session, agency_id: UUID, version: int, retired_at: datetime) -> bool:
+    """End every role of the agency; ``False`` when a later version is known."""
+    result = await session.execute(
+        update(agencies)
+        .where(agencies.c.id == agency_id, agencies.c.version < version)
+        .values(version=version, retired_at=retired_at)
+        .returning(agencies.c.id)
+    )
+    return result.first() is not None
+
+
+async def save_absence(session: Session, row: Mapping[str, Any]) -> bool:
+    """Take a declared absence; ``False`` when that version or a later one is known."""
+    return await _save_newer(session, absences, row)
+
+
+async def save_endpoint(session: Session, row: Mapping[str, Any]) -> bool:
+    """Take an endpoint's version; an older one is kept for the record and not put into force."""
+    key = {"id": row["endpoint_id"], "agency_id": row["agency_id"], "version": row["version"]}
+    await insert_ignore(session, endpoint_versions, [row], ["agency_id", "endpoint_id", "version"])
+    if await insert_ignore(session, endpoints, [{**key, "revoked_at": None}], ["id"]):
+        return True
+    result = await session.execute(
+        update(endpoints)
+        .where(
+            endpoints.c.id == key["id"],
+            endpoints.c.agency_id == key["agency_id"],
+            endpoints.c.version < key["version"],
+            # What was revoked stays revoked: a new endpoint gets a new id.
+            endpoints.c.revoked_at.is_(None),
+        )
+        .values(version=key["version"])
+        .returning(endpoints.c.id)
+    )
+    return result.first() is not None
+
+
+async def revoke_endpoint(
+    session: Session, endpoint_id: UUID, *, at: datetime, agency_id: UUID | None = None
+) -> bool:
+    """Make an endpoint unusable from this transaction on; ``False`` when it already was, or is not known.
+
+    A revocation is final, so the order in which versions arrive does not matter. One that comes before
+    the endpoint itself is remembered when the agency is given.
+    """
+    if agency_id is not None:
+        row = {"id": endpoint_id, "agency_id": agency_id, "version": 0, "revoked_at": at}
+        if await insert_ignore(session, endpoints, [row], ["id"]):
+            return True
+    result = await session.execute(
+        update(endpoints)
+        .where(endpoints.c.id == endpoint_id, endpoints.c.revoked_at.is_(None))
+        .values(revoked_at=at)
+        .returning(endpoints.c.id)
+    )
+    return result.first() is not None
+
+
+async def list_keys(
+    session: Session, endpoint_ids: Iterable[UUID], *, now: datetime
+) -> dict[UUID, list[bytes]]:
+    """Sealed signing keys in force, newest first, by endpoint."""
+    result = await session.execute(
+        select(endpoint_keys.c.endpoint_id, endpoint_keys.c.sealed, endpoint_keys.c.retires_at)
+        .where(endpoint_keys.c.endpoint_id.in_(list(endpoint_ids)))
+        .order_by(endpoint_keys.c.no.desc())
+    )
+    found: dict[UUID, list[bytes]] = {}
+    for endpoint_id, sealed, retires_at in result.all():
+        if retires_at is None or retires_at > now:
+            found.setdefault(endpoint_id, []).append(sealed)
+    return found
+
+
+async def next_key_no(session: Session, endpoint_id: UUID) -> int:
+    """The number that the next signing key of this endpoint gets."""
+    found = await session.scalar(
+        select(func.max(endpoint_keys.c.no)).where(endpoint_keys.c.endpoint_id == endpoint_id)
+    )
+    return (found or 0) + 1
+
+
+async def add_key(
+    session: Session, endpoint_id: UUID, no: int, sealed: bytes, *, now: datetime, older_retire_at: datetime
+) -> None:
+    """Store a new key; older ones sign beside it until ``older_retire_at``, never longer than they did."""
+    await session.execute(
+        update(endpoint_keys)
+        .where(endpoint_keys.c.endpoint_id == endpoint_id, endpoint_keys.c.retires_at.is_(None))
+        .values(retires_at=older_retire_at)
+    )
+    await session.execute(
+        insert(endpoint_keys).values(
+            endpoint_id=endpoint_id, no=no, sealed=sealed, created_at=now, retires_at=None
+        )
+    )
+
+
+async def forget_directory(session: Session) -> None:
+    """Empty what a snapshot replaces. Endpoint versions stay: deliveries refer to them."""
+    for table in (mandates, agencies, absences):
+        await session.execute(delete(table))
+
+
+async def list_endpoint_ids(session: Session) -> set[UUID]:
+    """Endpoints that are not revoked."""
+    return set((await session.scalars(select(endpoints.c.id).where(endpoints.c.revoked_at.is_(None)))).all())
+
+
+async def _save_newer(session: Session, table: Table, row: Mapping[str, Any]) -> bool:
+    if await insert_ignore(session, table, [row], ["id"]):
+        return True
+    result = await session.execute(
+        update(table)
+        .where(table.c.id == row["id"], table.c.version < row["version"])
+        .values({name: value for name, value in row.items() if name != "id"})
+        .returning(table.c.id)
+    )
+    return result.first() is not None

@@ -1,0 +1,255 @@
+"""Obligations: laid down, started, met, alarmed, breached."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select, update
+
+from common.db import Session, lock_due
+from notifier.models import alerts, deliveries, obligations
+from notifier.repository.bulk import CHUNK, insert_rows, table_of
+
+UNMET = ("pending", "open")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A duty as the ledger works with it."""
+
+    id: UUID
+    alert_id: UUID
+    rule: str
+    kind: str
+    force: str
+    edition: str
+    obliged: str
+    obliged_agency_id: UUID | None
+    recipient: str | None
+    recipient_agency_id: UUID | None
+    delivery_id: UUID | None
+    state: str
+    starts_at: datetime
+    due_at: datetime | None
+    breach_at: datetime | None
+    dispatch_at: datetime | None
+    alarmed_at: datetime | None
+    breached_at: datetime | None
+    citation: Mapping[str, str]
+    duty: Mapping[str, str]
+    territory: str
+
+
+_ROW = (
+    obligations.c.id,
+    obligations.c.alert_id,
+    obligations.c.rule,
+    obligations.c.kind,
+    obligations.c.force,
+    obligations.c.edition,
+    obligations.c.obliged,
+    obligations.c.obliged_agency_id,
+    obligations.c.recipient,
+    obligations.c.recipient_agency_id,
+    obligations.c.delivery_id,
+    obligations.c.state,
+    obligations.c.starts_at,
+    obligations.c.due_at,
+    obligations.c.breach_at,
+    obligations.c.dispatch_at,
+    obligations.c.alarmed_at,
+    obligations.c.breached_at,
+    obligations.c.citation,
+    obligations.c.duty,
+    alerts.c.territory,
+)
+
+
+def _rows() -> Any:
+    return select(*_ROW).join(alerts, alerts.c.id == obligations.c.alert_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """True start of a duty whose holder got the information, and the limits that follow."""
+
+    id: UUID
+    starts_at: datetime
+    due_at: datetime | None
+    breach_at: datetime | None
+    dispatch_at: datetime | None
+    next_check_at: datetime | None
+
+
+async def add_obligations(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store the duties of an alert."""
+    await insert_rows(session, obligations, rows)
+
+
+async def meet_carried(
+    session: Session, met_at: Mapping[UUID, datetime]
+) -> list[tuple[UUID, UUID, datetime]]:
+    """Meet the notice duties that these deliveries carry, as of their transmission.
+
+    Returns:
+        Obligation, alert and time of each.
+    """
+    met = []
+    pairs = list(met_at.items())
+    for start in range(0, len(pairs), CHUNK):
+        sent = table_of("sent", (deliveries.c.id, deliveries.c.transmitted_at), pairs[start : start + CHUNK])
+        result = await session.execute(
+            update(obligations)
+            .where(
+                obligations.c.delivery_id == sent.c.id,
+                obligations.c.kind == "notice",
+                obligations.c.state.in_(UNMET),
+            )
+            .values(state="met", met_at=sent.c.transmitted_at, next_check_at=None)
+            .returning(obligations.c.id, obligations.c.alert_id, obligations.c.met_at)
+        )
+        met += [(row[0], row[1], row[2]) for row in result.all()]
+    return met
+
+
+async def meet_rule(
+    session: Session, alert_ids: Collection[UUID], rule: str, *, met_at: datetime, evidence_id: UUID
+) -> list[tuple[UUID, UUID]]:
+    """Meet a duty by a fact that another service signed; returns obligation and alert of each."""
+    result = await session.execute(
+        update(obligations)
+        .where(
+            obligations.c.alert_id.in_(list(alert_ids)),
+            obligations.c.rule == rule,
+            obligations.c.state.in_(UNMET),
+        )
+        .values(state="met", met_at=met_at, evidence_id=evidence_id, next_check_at=None)
+        .returning(obligations.c.id, obligations.c.alert_id)
+    )
+    return [(row[0], row[1]) for row in result.all()]
+
+
+async def list_pending_of(session: Session, delivery_ids: Collection[UUID]) -> list[tuple[Row, UUID]]:
+    """Duties that wait for exactly these deliveries to reach their holder, each with its delivery."""
+    result = await session.execute(
+        select(*_ROW, deliveries.c.id.label("reached"))
+        .join(alerts, alerts.c.id == obligations.c.alert_id)
+        .join(
+            deliveries,
+            and_(
+                deliveries.c.alert_id == obligations.c.alert_id,
+                deliveries.c.agency_id == obligations.c.obliged_agency_id,
+            ),
+        )
+        .where(deliveries.c.id.in_(list(delivery_ids)), obligations.c.state == "pending")
+    )
+    return [(Row(*row[:-1]), row[-1]) for row in result.all()]
+
+
+async def restart(session: Session, restarts: Sequence[Restart]) -> None:
+    """Open pending duties with their true clocks."""
+    for start in range(0, len(restarts), CHUNK):
+        begun = table_of(
+            "begun",
+            (obligations.c.id, obligations.c.starts_at, obligations.c.due_at, obligations.c.breach_at,
+             obligations.c.dispatch_at, obligations.c.next_check_at),
+            [
+                (r.id, r.starts_at, r.due_at, r.breach_at, r.dispatch_at, r.next_check_at)
+                for r in restarts[start : start + CHUNK]
+            ],
+        )  # fmt: skip
+        await session.execute(
+            update(obligations)
+            .where(obligations.c.id == begun.c.id, obligations.c.state == "pending")
+            .values(
+                state="open",
+                starts_at=begun.c.starts_at,
+                due_at=begun.c.due_at,
+                breach_at=begun.c.breach_at,
+                dispatch_at=begun.c.dispatch_at,
+                next_check_at=begun.c.next_check_at,
+            )
+        )
+
+
+async def clocks_wait(session: Session, *, now: datetime) -> bool:
+    """Whether any clock has something to do: spares the writers' lock when not."""
+    query = select(obligations.c.id).where(obligations.c.next_check_at <= now).limit(1)
+    return (await session.execute(query)).first() is not None
+
+
+async def lock_due_checks(session: Session, *, now: datetime, limit: int) -> list[Row]:
+    """Duties at which a moment passed, the longest first, whole alerts together."""
+    locked = await session.scalars(
+        lock_due(
+            select(obligations.c.id)
+            .where(obligations.c.next_check_at <= now)
+            .order_by(obligations.c.next_check_at)
+            .limit(limit)
+        )
+    )
+    ids = list(locked.all())
+    if not ids:
+        return []
+    return [Row(*row) for row in (await session.execute(_rows().where(obligations.c.id.in_(ids)))).all()]
+
+
+async def set_obligation(session: Session, obligation_id: UUID, values: Mapping[str, Any]) -> None:
+    """Change one duty that this transaction has locked."""
+    await session.execute(update(obligations).where(obligations.c.id == obligation_id).values(**values))
+
+
+async def list_of_delivery(session: Session, delivery_id: UUID) -> list[Row]:
+    """The duties that a delivery carries, strictest first."""
+    query = _rows().where(obligations.c.delivery_id == delivery_id)
+    rows = [Row(*row) for row in (await session.execute(query)).all()]
+    far = max((row.due_at for row in rows if row.due_at), default=None)
+    return sorted(rows, key=lambda row: (row.due_at is None, row.due_at or far))
+
+
+async def list_of_rules(session: Session, alert_id: UUID) -> list[Row]:
+    """All duties of an alert."""
+    query = _rows().where(obligations.c.alert_id == alert_id)
+    return [Row(*row) for row in (await session.execute(query)).all()]
+
+
+async def name_holder(
+    session: Session, alert_id: UUID, role: str, agency_id: UUID, *, recipient_of: UUID | None = None
+) -> None:
+    """Write down who holds a role that nobody held when the alert was planned."""
+    if recipient_of is not None:
+        await session.execute(
+            update(obligations)
+            .where(obligations.c.delivery_id == recipient_of)
+            .values(recipient_agency_id=agency_id)
+        )
+    await session.execute(
+        update(obligations)
+        .where(
+            obligations.c.alert_id == alert_id,
+            obligations.c.obliged == role,
+            obligations.c.obliged_agency_id.is_(None),
+        )
+        .values(obliged_agency_id=agency_id)
+    )
+
+
+async def first_delivery_of(
+    session: Session, alert_id: UUID, agency_id: UUID | None, role: str
+) -> UUID | None:
+    """The delivery by which the holder of a pending duty should have been told."""
+    query = (
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.alert_id == alert_id,
+            or_(
+                deliveries.c.agency_id == agency_id,
+                and_(deliveries.c.agency_id.is_(None), deliveries.c.role == role),
+            ),
+        )
+        .order_by(deliveries.c.notice_no)
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar()

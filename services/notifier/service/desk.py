@@ -1,0 +1,43 @@
+"""What every use case needs beside its session and the hour; put together by ``app``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from common.keys import KeyRing
+from notifier.domain.schedule import TIERS, Tier, Urgency
+from notifier.lawbook import Lawbook
+from notifier.repository.claims import Claimed
+
+
+class Lanes(Protocol):
+    """Where deliveries go to be sent. Everything here may be lost: the rows are found again by time."""
+
+    def has_room(self, endpoint_id: UUID, concurrency: int, urgency: Urgency) -> bool:
+        """Whether this process would start an attempt to this endpoint at once."""
+        ...
+
+    def start(self, claimed: Sequence[Claimed]) -> None:
+        """Send what a committed transaction has claimed."""
+        ...
+
+    def wake(self, waiting: Mapping[UUID, Sequence[UUID]]) -> None:
+        """Say that these deliveries wait, by endpoint."""
+        ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The law, the keys and the ways out.
+
+    Attributes:
+        public_url: base of the addresses in notices, without a slash at its end.
+        tiers: pace by urgency; tests and demonstrations hand in quicker ones.
+    """
+
+    lawbook: Lawbook
+    keys: KeyRing
+    public_url: str
+    lanes: Lanes
+    tiers: Mapping[Urgency, Tier] = field(default_factory=lambda: TIERS)
