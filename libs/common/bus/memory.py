@@ -18,11 +18,26 @@ class _Subscription:
         self.consumer = consumer
         self.slots = asyncio.Semaphore(prefetch)
         self._bus = bus
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._in_hand = 0
 
     async def cancel(self) -> None:
+        """Take no more messages; finish those in hand."""
         self._bus.drop(self)
+        await self._idle.wait()
 
     async def take(self, message: Message) -> bool:
+        self._in_hand += 1
+        self._idle.clear()
+        try:
+            return await self._consume(message)
+        finally:
+            self._in_hand -= 1
+            if not self._in_hand:
+                self._idle.set()
+
+    async def _consume(self, message: Message) -> bool:
         async with self.slots:
             try:
                 await self.consumer(message)
