@@ -50,13 +50,13 @@ def cast(calls: Calls, home: Path) -> Roster:
     return roster
 
 
-def start(home: Path) -> "subprocess.Popen[bytes]":
+def start(home: Path, environment: dict[str, str] | None = None) -> "subprocess.Popen[bytes]":
     """Start the simulators' own process; it ends with SIGTERM."""
     command = [
         sys.executable, "-m", "dabyl", "simulate", "--roster", str(home / "simulators.json"),
         "--journal", str(home / "simulators.jsonl"),
     ]  # fmt: skip
-    return subprocess.Popen(command, env=os.environ.copy())  # noqa: S603  # our own interpreter and module
+    return subprocess.Popen(command, env=environment or os.environ.copy())  # noqa: S603  # our own interpreter and module
 
 
 def _is_free(port: int) -> bool:
