@@ -51,6 +51,18 @@ class RoleNotRouted(Invalid):
     """Holders of this role are only ever addressed by name; none can be primary."""
 
 
+class MandateTwice(Invalid):
+    """The same role, territory and beginning are given twice."""
+
+
+class EndpointsLive(Conflict):
+    """This agency can still be pushed to; revoke its endpoints first."""
+
+
+class AbsenceExists(Conflict):
+    """This absence is declared differently; name the version you replace."""
+
+
 class EndpointExists(Conflict):
     """This agency already has this address, registered differently; name the version you replace."""
 

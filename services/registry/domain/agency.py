@@ -1,8 +1,10 @@
 """Who holds a role in a territory at a time: the nearest primary holder upward, or a stand-in."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from types import MappingProxyType
 from uuid import UUID
 
@@ -99,3 +101,66 @@ def resolve(
 def is_absent(role: str, territory: Lineage, at: datetime, absences: Iterable[Absence]) -> bool:
     """Whether the body is declared absent here; a declaration speaks for every territory below its own."""
     return any(a.role == role and a.territory in territory and a.during.covers(at) for a in absences)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A name in the three languages."""
+
+    kk: str
+    ru: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class MandateDraft:
+    """A role to be held.
+
+    Attributes:
+        territory: in any form that the tree knows.
+        valid_from: ``None``: as it is registered already, else from now.
+        primary: ``None``: as it is registered already, else whether nobody else is.
+    """
+
+    role: str
+    territory: str
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    primary: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyDraft:
+    """An agency to be registered, or registered anew.
+
+    Attributes:
+        superior: code of the agency above; it gets what this one leaves unanswered.
+        replaces: the version that this one takes the place of; ``None`` for a new agency.
+        id: fixed by the seed; otherwise random.
+    """
+
+    code: str
+    names: Names
+    mandates: tuple[MandateDraft, ...]
+    superior: str | None = None
+    replaces: int | None = None
+    id: UUID | None = None
+
+
+def is_rival(mandate: Mandate, other: Mandate) -> bool:
+    """Whether two agencies would both be primary for a role in a territory at some instant."""
+    return (
+        mandate.primary
+        and other.primary
+        and mandate.agency_id != other.agency_id
+        and (mandate.role, mandate.territory) == (other.role, other.territory)
+        and mandate.during.overlaps(other.during)
+    )
+
+
+def have_rivals(mandates: Iterable[Mandate]) -> bool:
+    """Whether any two of them are rivals."""
+    by_place: dict[tuple[str, str], list[Mandate]] = defaultdict(list)
+    for mandate in mandates:
+        by_place[mandate.role, mandate.territory].append(mandate)
+    return any(is_rival(*pair) for held in by_place.values() for pair in combinations(held, 2))

@@ -1,0 +1,1 @@
+"""The outside world: seed files, and the service that sends."""

@@ -1,0 +1,13 @@
+"""Door 1, HTTP: parse, call one use case, shape the answer."""
+
+from registry.router import absences, agencies, endpoints, snapshot, territories
+
+ROUTERS = (
+    territories.router,
+    agencies.router,
+    endpoints.router,
+    absences.router,
+    snapshot.router,
+)
+
+__all__ = ["ROUTERS"]

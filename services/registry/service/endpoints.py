@@ -1,0 +1,142 @@
+"""How agencies' systems are reached."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from common.contracts import Event
+from common.contracts import registry as events
+from common.db import Session
+from common.timing import Now
+from registry import repository
+from registry.domain.endpoint import check_address, check_receipt_key
+from registry.errors import (
+    AgencyRetired,
+    EndpointAgencyUnknown,
+    EndpointExists,
+    EndpointIsRevoked,
+    EndpointOfAnother,
+    EndpointUnknown,
+    VersionOutdated,
+)
+from registry.models import Endpoint
+from registry.service.agencies import Effect, find_agency
+from registry.service.changes import record_changes
+
+
+@dataclass(frozen=True)
+class EndpointDraft:
+    """An endpoint to be registered, or registered anew.
+
+    Attributes:
+        agency: id or code.
+        id, replaces: which endpoint, and which version of it, this takes the place of.
+    """
+
+    agency: str
+    url: str
+    concurrency: int
+    receipt_key: str | None
+    id: UUID | None = None
+    replaces: int | None = None
+
+
+async def register_endpoint(
+    session: Session, draft: EndpointDraft, *, loopback: bool, by: str, now: Now
+) -> tuple[Endpoint, Effect]:
+    """Register an endpoint, new or anew; a draft equal to what is registered changes nothing.
+
+    ``loopback`` says whether this machine's own addresses are allowed (embedded stack).
+
+    Raises:
+        AddressNotAllowed, ReceiptKeyUnreadable: what is given cannot be used.
+        EndpointAgencyUnknown, AgencyRetired: nobody to register it for.
+        EndpointUnknown, EndpointOfAnother, EndpointIsRevoked, VersionOutdated: not the next version.
+        EndpointExists: the address is there already, with other values.
+    """
+    url = check_address(draft.url, loopback=loopback)
+    key = None if draft.receipt_key is None else check_receipt_key(draft.receipt_key)
+    agency = await find_agency(session, draft.agency)
+    if agency is None:
+        raise EndpointAgencyUnknown(pointer="#/agency")
+    if agency.retired_at is not None:
+        raise AgencyRetired
+    same_address = await repository.find_live_endpoint(session, agency.id, url)
+    if same_address is not None and same_address.id != draft.id:
+        if draft.id is None and _is_same(same_address, draft, key):
+            return same_address, Effect.NONE
+        raise EndpointExists(pointer="#/url")
+    if draft.id is None:
+        endpoint = Endpoint(
+            agency_id=agency.id,
+            version=1,
+            kind="webhook",
+            url=url,
+            concurrency=draft.concurrency,
+            receipt_key=key,
+            registered_at=now(),
+        )
+        effect = Effect.CREATED
+    else:
+        endpoint = await get_endpoint(session, draft.id)
+        if endpoint.agency_id != agency.id:
+            raise EndpointOfAnother(pointer="#/id")
+        if endpoint.revoked_at is not None:
+            raise EndpointIsRevoked(pointer="#/id")
+        if _is_same(endpoint, draft, key):
+            return endpoint, Effect.NONE
+        if endpoint.version != draft.replaces:
+            raise VersionOutdated(pointer="#/replaces")
+        endpoint.version += 1
+        endpoint.url, endpoint.concurrency, endpoint.receipt_key = url, draft.concurrency, key
+        effect = Effect.CHANGED
+    await repository.save_endpoint(session, endpoint)
+    event: Event = events.EndpointRegistered(
+        endpoint_id=endpoint.id,
+        agency_id=endpoint.agency_id,
+        version=endpoint.version,
+        kind="webhook",
+        url=endpoint.url,
+        concurrency=endpoint.concurrency,
+        receipt_key=endpoint.receipt_key,
+    )
+    await record_changes(session, [(endpoint.id, endpoint.version, event)], by=by, now=now)
+    return endpoint, effect
+
+
+async def revoke_endpoint(session: Session, endpoint_id: UUID, *, by: str, now: Now) -> Endpoint:
+    """Store that the endpoint is revoked; repeating it changes nothing.
+
+    The sender must have stopped before: an event alone could come late.
+
+    Raises:
+        EndpointUnknown: no such endpoint.
+    """
+    endpoint = await get_endpoint(session, endpoint_id)
+    if endpoint.revoked_at is not None:
+        return endpoint
+    endpoint.version += 1
+    endpoint.revoked_at = now()
+    event: Event = events.EndpointRevoked(
+        endpoint_id=endpoint.id,
+        agency_id=endpoint.agency_id,
+        version=endpoint.version,
+        revoked_at=endpoint.revoked_at,
+    )
+    await record_changes(session, [(endpoint.id, endpoint.version, event)], by=by, now=now)
+    return endpoint
+
+
+async def get_endpoint(session: Session, endpoint_id: UUID) -> Endpoint:
+    """The endpoint as it is now.
+
+    Raises:
+        EndpointUnknown: none.
+    """
+    endpoint = await repository.find_endpoint(session, endpoint_id)
+    if endpoint is None:
+        raise EndpointUnknown
+    return endpoint
+
+
+def _is_same(endpoint: Endpoint, draft: EndpointDraft, key: str | None) -> bool:
+    return (endpoint.url, endpoint.concurrency, endpoint.receipt_key) == (draft.url, draft.concurrency, key)
