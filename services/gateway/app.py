@@ -1,0 +1,134 @@
+"""The only place where the gateway's parts meet."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from typing import Any, get_args
+
+from common.health import Check
+from common.http import create_app
+from common.parts import Job, Parts, Service
+from gateway.adapters.document import PublicDocument
+from gateway.adapters.jwks import RemoteKeys
+from gateway.adapters.registry import RegistryDirectory
+from gateway.adapters.services import HttpServices
+from gateway.domain.routes import Bucket, Upstream
+from gateway.jobs import forgetting
+from gateway.router import routers
+from gateway.router.parts import Desk
+from gateway.service.allowance import Allowances, Failures
+from gateway.service.bootstrap import ensure_registrar
+from gateway.service.doorman import Doorman
+from gateway.service.gatekeeper import Gatekeeper
+from gateway.service.secrets import SecretChecker
+from gateway.service.tokens import ALGORITHM, Issuer, Trusted, Verifier
+from gateway.settings import Settings
+
+MAX_BODY_BYTES = 1024 * 1024
+FAILURES_PER_MINUTE = 120
+SERVICES: tuple[Upstream, ...] = get_args(Upstream)
+
+
+def build(settings: Settings, parts: Parts) -> Service:
+    """Put the gateway together."""
+    services = HttpServices(
+        {service: settings.url_of(service) for service in SERVICES}, parts.tokens, parts.telemetry, parts.now
+    )
+    document = PublicDocument(services, server=settings.public_url, now=parts.now)
+    issuer = _issuer(settings, parts)
+    secrets = SecretChecker(now=parts.now)
+    desk = Desk(
+        db=parts.db,
+        now=parts.now,
+        issuer=issuer,
+        gatekeeper=Gatekeeper(parts.db, Verifier(_trusted(settings, parts, issuer), now=parts.now)),
+        secrets=secrets,
+        services=services,
+        directory=RegistryDirectory(services),
+        allowances=Allowances(
+            {
+                Bucket.ALERTS: settings.rate_alerts,
+                Bucket.THREATS: settings.rate_alerts,
+                Bucket.DELIVERIES: settings.rate_deliveries,
+                Bucket.DEFAULT: settings.rate_default,
+            }
+        ),
+        doorman=Doorman(parts.db, secrets, Failures(FAILURES_PER_MINUTE)),
+        document=document,
+        public_url=settings.public_url,
+        token_lifetime=timedelta(seconds=settings.token_seconds),
+        security_contact=settings.security_contact,
+    )
+    app = create_app(
+        parts,
+        title="Dabyl gateway",
+        routers=routers,
+        checks={service: _ready(services, service) for service in SERVICES},
+        state={"desk": desk},
+        max_body_bytes=MAX_BODY_BYTES,
+    )
+    document.own = app.openapi
+    # Ours describes all five services; the framework's would describe this one alone.
+    app.router.routes[:] = [
+        route
+        for route in app.router.routes
+        if getattr(route, "path", "") != "/openapi.json" or getattr(route, "name", "") != "openapi"
+    ]
+
+    async def make_registrar() -> None:
+        if settings.bootstrap_file is not None:
+            await ensure_registrar(
+                parts.db,
+                secrets,
+                file=settings.bootstrap_file,
+                token_url=f"{settings.public_url}/oauth/token",
+                now=parts.now,
+            )
+
+    return Service(
+        name="gateway",
+        app=app,
+        jobs=[Job("forget_expired", timedelta(hours=1), forgetting(parts.db, parts.now))],
+        prepare=[make_registrar],
+        close=[services.close],
+    )
+
+
+def _issuer(settings: Settings, parts: Parts) -> Callable[[], Issuer]:
+    @cache
+    def issuer() -> Issuer:  # made at the first use: ``migrate`` is given no keys
+        return Issuer(
+            parts.keys.signing("issuer"), url=settings.public_url, audience=settings.audience, now=parts.now
+        )
+
+    return issuer
+
+
+class _OwnKeys:
+    """The embedded issuer as a key source."""
+
+    def __init__(self, issuer: Callable[[], Issuer]) -> None:
+        self._issuer = issuer
+
+    async def find_jwk(self, kid: str) -> dict[str, Any] | None:
+        """Its one key, when it is asked for."""
+        return self._issuer().jwk if kid == self._issuer().kid else None
+
+
+def _trusted(settings: Settings, parts: Parts, issuer: Callable[[], Issuer]) -> list[Trusted]:
+    trusted = []
+    if settings.own_issuer:
+        trusted.append(Trusted(settings.public_url, settings.audience, (ALGORITHM,), _OwnKeys(issuer)))
+    if settings.external_issuer and settings.external_jwks_url:
+        keys = RemoteKeys(settings.external_jwks_url, now=parts.now)
+        trusted.append(
+            Trusted(settings.external_issuer, settings.audience, settings.external_algorithms, keys)
+        )
+    return trusted
+
+
+def _ready(services: HttpServices, service: Upstream) -> Check:
+    async def check() -> bool:
+        return await services.is_ready(service)
+
+    return check

@@ -1,0 +1,72 @@
+"""A notice as the agency's own page shows it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from gateway.domain.fanout import Duty, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an agency was told, without a word about the child.
+
+    Attributes:
+        delivery: the id that the answer refers to.
+        alert: the agency's own pairwise id.
+        number: counts the notices of one alert to this agency, so that a gap shows.
+        digest: SHA-256 (hex) of the notice's bytes; the answer repeats it.
+        grant: opens the content; only the agency it was made for may use it.
+    """
+
+    delivery: UUID
+    alert: UUID
+    number: int
+    urgency: str
+    duties: tuple[Duty, ...]
+    sent_at: datetime
+    digest: str
+    grant: str | None = None
+    state: str = "transmitted"
+    opened_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    receipt: Receipt | None = None
+    test: bool = False
+
+    @property
+    def due_at(self) -> datetime | None:
+        """The earliest due time of what it asks for."""
+        return min((duty.due_at for duty in self.duties if duty.due_at), default=None)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a named person answered."""
+        return self.receipt is not None or self.acknowledged_at is not None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nobody of the agency has opened or answered it."""
+        return self.opened_at is None and not self.is_answered
+
+
+_URGENCY = {"immediate": 0, "urgent": 1, "routine": 2}
+
+
+def in_reading_order(notices: Sequence[Notice]) -> list[Notice]:
+    """Unanswered first, the most urgent and the soonest due on top; answered ones newest first."""
+    waiting = sorted(
+        (n for n in notices if not n.is_answered),
+        key=lambda n: (_URGENCY.get(n.urgency, 3), n.due_at or n.sent_at, n.sent_at),
+    )
+    answered = sorted((n for n in notices if n.is_answered), key=lambda n: n.sent_at, reverse=True)
+    return waiting + answered
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the notice is about: fields this agency may see, and names of those it may not."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    withheld: tuple[str, ...] = ()
