@@ -1,0 +1,1 @@
+"""The outside world of intake: the key ring."""

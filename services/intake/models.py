@@ -1,0 +1,103 @@
+"""Tables of intake. Core tables: one alert is a handful of inserts on the hot path.
+
+Every column says what it may hold: ``public`` codes, ids and times; ``pseudonym`` keyed tokens and
+opaque ids; ``sealed`` the child's; ``vault`` the reporter's. A column without a class fails a test.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Uuid, text
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from common.db import NAMING, Json
+from common.outbox import add_tables
+
+METADATA: Final = MetaData(naming_convention=NAMING)
+PUBLIC: Final = {"class": "public"}
+PSEUDONYM: Final = {"class": "pseudonym"}
+SEALED: Final = {"class": "sealed"}
+VAULT: Final = {"class": "vault"}
+
+
+def _column(name: str, kind: Any, info: dict[str, str], *, nullable: bool = False, key: bool = False) -> Any:
+    return Column(name, kind, nullable=nullable, primary_key=key, info=info)
+
+
+alerts = Table(
+    "alerts",
+    METADATA,
+    _column("id", Uuid, PUBLIC, key=True),
+    # The reporter's pairwise id: a keyed token, so this row does not say who reported.
+    _column("handle", Uuid, PSEUDONYM),
+    _column("number", String(11), PUBLIC),
+    _column("received_at", UTCDateTime, PUBLIC),
+    _column("is_iin_doubtful", Boolean, PUBLIC),
+    _column("facts", Json, PUBLIC),
+    Index("uq_alerts_handle", "handle", unique=True),
+    Index("uq_alerts_number", "number", unique=True),
+)
+
+child_records = Table(
+    "child_records",
+    METADATA,
+    _column("alert_id", Uuid, PUBLIC, key=True),
+    _column("version", Integer, PUBLIC),
+    _column("sealed", LargeBinary, SEALED),
+    _column("wrapped_key", LargeBinary, SEALED),
+)
+
+reporter_vault = Table(
+    "reporter_vault",
+    METADATA,
+    _column("alert_id", Uuid, PUBLIC, key=True),
+    _column("sealed", LargeBinary, VAULT),
+)
+
+repeat_keys = Table(
+    "repeat_keys",
+    METADATA,
+    _column("token", LargeBinary(32), PSEUDONYM, key=True),
+    _column("alert_id", Uuid, PUBLIC),
+    _column("body_digest", LargeBinary(32), PSEUDONYM),
+    # Only idempotency keys are forgotten; a reference of the sender's is for good.
+    _column("forget_at", UTCDateTime, PUBLIC, nullable=True),
+)
+Index(
+    "ix_repeat_keys_forget_at",
+    repeat_keys.c.forget_at,
+    sqlite_where=text("forget_at IS NOT NULL"),
+    postgresql_where=text("forget_at IS NOT NULL"),
+)
+
+match_tokens = Table(
+    "match_tokens",
+    METADATA,
+    _column("token", LargeBinary(16), PSEUDONYM, key=True),
+    _column("alert_id", Uuid, PUBLIC, key=True),
+    _column("kind", String(4), PUBLIC),
+    Index("ix_match_tokens_alert_id", "alert_id"),
+)
+
+denials = Table(
+    "denials",
+    METADATA,
+    _column("alert_id", Uuid, PUBLIC, key=True),
+    _column("token", LargeBinary(16), PSEUDONYM, key=True),
+)
+
+openings = Table(
+    "openings",
+    METADATA,
+    _column("id", Uuid, PUBLIC, key=True),
+    _column("alert_id", Uuid, PUBLIC),
+    _column("delivery_id", Uuid, PUBLIC),
+    # The reader by its pairwise id and the subject of its token: who opened, without a name.
+    _column("handle", Uuid, PSEUDONYM),
+    _column("subject", String(200), PSEUDONYM),
+    _column("groups", Json, PUBLIC),
+    _column("opened_at", UTCDateTime, PUBLIC),
+    Index("ix_openings_alert_id", "alert_id"),
+    Index("ix_openings_handle", "handle"),
+)
+
+add_tables(METADATA)

@@ -1,0 +1,232 @@
+"""All SQL of intake."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, tuple_, update
+
+from common.db import Session, insert_ignore
+from intake.domain.seals import SealedRecord
+from intake.models import (
+    alerts,
+    child_records,
+    denials,
+    match_tokens,
+    openings,
+    repeat_keys,
+    reporter_vault,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert's row: facts, nothing that names anybody."""
+
+    id: UUID
+    handle: UUID
+    number: str
+    received_at: datetime
+    is_iin_doubtful: bool
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatKey:
+    """What a key or a reference was first used for."""
+
+    token: bytes
+    alert_id: UUID
+    body_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Another alert that shares a token."""
+
+    alert_id: UUID
+    kind: str
+
+
+_ALERT = select(
+    alerts.c.id,
+    alerts.c.handle,
+    alerts.c.number,
+    alerts.c.received_at,
+    alerts.c.is_iin_doubtful,
+    alerts.c.facts,
+)
+
+
+async def claim_repeat_keys(
+    session: Session,
+    tokens: Mapping[bytes, datetime | None],
+    *,
+    alert_id: UUID,
+    body_digest: bytes,
+) -> list[RepeatKey]:
+    """Take tokens for an alert; the unique index decides between two at once.
+
+    Args:
+        tokens: each with the time after which it may be forgotten.
+
+    Returns:
+        Those that another alert holds already; empty when all were free.
+    """
+    rows = [
+        {"token": token, "alert_id": alert_id, "body_digest": body_digest, "forget_at": forget_at}
+        for token, forget_at in sorted(tokens.items())  # one order for all: no deadlock
+    ]
+    if await insert_ignore(session, repeat_keys, rows, ["token"]) == len(rows):
+        return []
+    held = await session.execute(
+        select(repeat_keys.c.token, repeat_keys.c.alert_id, repeat_keys.c.body_digest).where(
+            repeat_keys.c.token.in_(list(tokens)), repeat_keys.c.alert_id != alert_id
+        )
+    )
+    return [RepeatKey(*row) for row in held]
+
+
+async def move_repeat_keys(
+    session: Session, tokens: Sequence[bytes], *, taken_for: UUID, first: UUID
+) -> None:
+    """Let those of the tokens that were just taken point at the first alert."""
+    await session.execute(
+        update(repeat_keys)
+        .where(repeat_keys.c.token.in_(tokens), repeat_keys.c.alert_id == taken_for)
+        .values(alert_id=first)
+    )
+
+
+async def forget_repeat_keys(session: Session, *, now: datetime) -> None:
+    """Drop idempotency keys whose time is over."""
+    await session.execute(delete(repeat_keys).where(repeat_keys.c.forget_at < now))
+
+
+async def add_alert(session: Session, alert: Alert) -> bool:
+    """Add an alert; ``False`` when its number is taken."""
+    row = {
+        "id": alert.id,
+        "handle": alert.handle,
+        "number": alert.number,
+        "received_at": alert.received_at,
+        "is_iin_doubtful": alert.is_iin_doubtful,
+        "facts": alert.facts,
+    }
+    return await insert_ignore(session, alerts, [row], ["number"]) == 1
+
+
+async def add_records(session: Session, alert_id: UUID, record: SealedRecord, reporter: bytes) -> None:
+    """Add the sealed documents of an alert."""
+    await session.execute(
+        insert(child_records).values(
+            alert_id=alert_id, version=record.version, sealed=record.sealed, wrapped_key=record.wrapped_key
+        )
+    )
+    await session.execute(insert(reporter_vault).values(alert_id=alert_id, sealed=reporter))
+
+
+async def add_match_tokens(session: Session, alert_id: UUID, tokens: Sequence[tuple[str, bytes]]) -> None:
+    """Add the tokens by which the child may be met again; each with its kind."""
+    if tokens:
+        rows = [{"token": token, "alert_id": alert_id, "kind": kind} for kind, token in tokens]
+        await session.execute(insert(match_tokens), rows)
+
+
+async def add_denials(session: Session, alert_id: UUID, tokens: Sequence[bytes]) -> None:
+    """Shut somebody out of an alert."""
+    if tokens:
+        rows = [{"alert_id": alert_id, "token": token} for token in tokens]
+        await session.execute(insert(denials), rows)
+
+
+async def find_alert(session: Session, alert_id: UUID) -> Alert | None:
+    """An alert by its internal id."""
+    row = (await session.execute(_ALERT.where(alerts.c.id == alert_id))).first()
+    return Alert(*row) if row else None
+
+
+async def find_alert_by_handle(session: Session, handle: UUID) -> Alert | None:
+    """An alert by its reporter's id."""
+    row = (await session.execute(_ALERT.where(alerts.c.handle == handle))).first()
+    return Alert(*row) if row else None
+
+
+async def find_opened_alert(session: Session, handle: UUID) -> Alert | None:
+    """An alert by the id of an agency that has opened its content."""
+    opened = select(openings.c.alert_id).where(openings.c.handle == handle).limit(1).scalar_subquery()
+    row = (await session.execute(_ALERT.where(alerts.c.id == opened))).first()
+    return Alert(*row) if row else None
+
+
+async def find_record(session: Session, alert_id: UUID) -> SealedRecord | None:
+    """The child's sealed record."""
+    row = (
+        await session.execute(
+            select(child_records.c.version, child_records.c.sealed, child_records.c.wrapped_key).where(
+                child_records.c.alert_id == alert_id
+            )
+        )
+    ).first()
+    return SealedRecord(*row) if row else None
+
+
+async def list_denied(session: Session, tokens: Mapping[UUID, Sequence[bytes]]) -> set[UUID]:
+    """Those of these alerts that somebody with these tokens is shut out of."""
+    pairs = [(alert_id, token) for alert_id, some in tokens.items() for token in some]
+    if not pairs:
+        return set()
+    found = await session.scalars(
+        select(denials.c.alert_id).where(tuple_(denials.c.alert_id, denials.c.token).in_(pairs))
+    )
+    return set(found)
+
+
+async def list_matches(session: Session, alert_id: UUID, *, limit: int) -> list[Match]:
+    """Other alerts that share a token with this one, one row per alert and kind."""
+    own = select(match_tokens.c.token).where(match_tokens.c.alert_id == alert_id)
+    found = await session.execute(
+        select(match_tokens.c.alert_id, match_tokens.c.kind)
+        .where(match_tokens.c.token.in_(own), match_tokens.c.alert_id != alert_id)
+        .distinct()
+        .order_by(match_tokens.c.alert_id, match_tokens.c.kind)
+        .limit(limit)
+    )
+    return [Match(*row) for row in found]
+
+
+async def list_alerts(session: Session, alert_ids: Sequence[UUID]) -> list[Alert]:
+    """Alerts by their internal ids, newest first."""
+    if not alert_ids:
+        return []
+    found = await session.execute(
+        _ALERT.where(alerts.c.id.in_(alert_ids)).order_by(alerts.c.received_at.desc(), alerts.c.id)
+    )
+    return [Alert(*row) for row in found]
+
+
+async def add_opening(
+    session: Session,
+    *,
+    opening_id: UUID,
+    alert_id: UUID,
+    delivery_id: UUID,
+    handle: UUID,
+    subject: str,
+    groups: Sequence[str],
+    opened_at: datetime,
+) -> None:
+    """Write down that content was opened, by whom, and which groups of it."""
+    await session.execute(
+        insert(openings).values(
+            id=opening_id,
+            alert_id=alert_id,
+            delivery_id=delivery_id,
+            handle=handle,
+            subject=subject,
+            groups=list(groups),
+            opened_at=opened_at,
+        )
+    )

@@ -1,0 +1,231 @@
+"""Shapes on the wire (architecture §4). Unknown, absent and ``null`` are the same."""
+
+import json
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from common.contracts.vocabulary import (
+    AgeBand,
+    Channel,
+    Concern,
+    Occasion,
+    OffenderRelation,
+    ReportedBy,
+)
+from common.schemas import In, Out
+from intake.domain.child import Child
+from intake.domain.report import Report
+from intake.domain.territory import Territory, read_territory
+
+_ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
+
+
+def _known_territory(code: str) -> str:
+    if read_territory(code) is None:
+        raise PydanticCustomError("territory_unknown", "not a region of the list")
+    return code
+
+
+def _unique(concerns: tuple[Concern, ...]) -> tuple[Concern, ...]:
+    if len(set(concerns)) != len(concerns):
+        raise PydanticCustomError("not_unique", "a concern stands twice")
+    return concerns
+
+
+def _written_date(value: Any) -> Any:
+    """Only ``2016-02-29``: pydantic alone would take a count of seconds for a birthday."""
+    if value is None or isinstance(value, date):
+        return value
+    if not isinstance(value, str) or len(value) != 10:
+        raise PydanticCustomError("date_format", "not a date")
+    return value
+
+
+def _blank_is_unknown(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+TerritoryCode = Annotated[
+    str,
+    StringConstraints(max_length=9, pattern=r"^(KZ-[0-9]{2}|[0-9]{9})$"),
+    AfterValidator(_known_territory),
+    Field(description="ISO 3166-2 (`KZ-75`) or a KATO code of nine digits", examples=["KZ-75"]),
+]
+Short = Annotated[str | None, BeforeValidator(_blank_is_unknown), Field(max_length=100)]
+Line = Annotated[str | None, BeforeValidator(_blank_is_unknown), Field(max_length=500)]
+Text = Annotated[str | None, BeforeValidator(_blank_is_unknown), Field(max_length=20_000)]
+
+
+class ChildIn(In):
+    """The child; everything may be unknown. A doubtful identification number is marked, never refused."""
+
+    name: Line = None
+    birth_date: Annotated[
+        date | None, BeforeValidator(_written_date), Field(description="beats `age`", examples=["2016-02-29"])
+    ] = None
+    age: Annotated[int | None, Field(strict=True, ge=0, le=130, description="full years")] = None
+    sex: Literal["female", "male"] | None = None
+    iin: Short = None
+    address: Line = None
+    education_org: Line = None
+
+
+class OffenderIn(In):
+    """The alleged offender; ``agency`` is the registry id of the organisation whose staff it is."""
+
+    relation: OffenderRelation | None = None
+    agency: UUID | None = None
+
+
+class AlertIn(In):
+    """What an agency's system tells. Only the place and the concerns must be known."""
+
+    territory: TerritoryCode
+    concerns: Annotated[
+        tuple[Concern, ...],
+        Field(min_length=1, max_length=len(Concern), json_schema_extra={"uniqueItems": True}),
+        AfterValidator(_unique),
+    ]
+    cyber: StrictBool | None = Field(None, description="bullying over the network")
+    occasion: Occasion | None = Field(None, description="joint order ¶4(1)–(5); default `own_duties`")
+    channel: Channel | None = Field(None, description="default `system`")
+    direct_threat: StrictBool | None = Field(None, description="to life or health")
+    needs_medical_care: StrictBool | None = None
+    without_parental_care: StrictBool | None = None
+    alleged_offender: OffenderIn | None = None
+    parents_may_be_informed: StrictBool | None = Field(
+        None, description="`false` keeps every message away from the parents"
+    )
+    child: ChildIn | None = None
+    narrative: Text = None
+    reference: Annotated[Short, Field(description="own number of this report, unique at the sender")] = None
+    reported_by: ReportedBy | None = Field(None, description="default `head` for a school's system")
+
+    def to_report(self) -> Report:
+        """The report with its defaults filled in."""
+        offender = self.alleged_offender or OffenderIn()
+        child = self.child or ChildIn()
+        return Report(
+            territory=read_territory(self.territory) or Territory(self.territory),
+            concerns=tuple(str(concern) for concern in self.concerns),
+            canonical=self._canonical(),
+            cyber=bool(self.cyber),
+            direct_threat=bool(self.direct_threat),
+            needs_medical_care=bool(self.needs_medical_care),
+            without_parental_care=bool(self.without_parental_care),
+            offender_relation=str(offender.relation or OffenderRelation.UNKNOWN),
+            offender_agency=offender.agency,
+            parents_may_be_informed=self.parents_may_be_informed,
+            occasion=str(self.occasion or Occasion.OWN_DUTIES),
+            channel=str(self.channel or Channel.SYSTEM),
+            reported_by=str(self.reported_by) if self.reported_by else None,
+            reference=self.reference,
+            child=Child(
+                name=child.name,
+                birth_date=child.birth_date,
+                age=child.age,
+                sex=child.sex,
+                iin=child.iin,
+                address=child.address,
+                education_org=child.education_org,
+            ),
+            narrative=self.narrative,
+        )
+
+    def _canonical(self) -> bytes:
+        """One spelling for one body: order of keys, blanks and left-out unknowns do not matter."""
+        told = self.model_dump(mode="json", exclude_none=True)
+        return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+class ReceivedOut(Out):
+    """The alert as its reporter knows it. Nothing of what was told is repeated."""
+
+    id: UUID = Field(description="this reporter's own id of the alert")
+    number: str = Field(description="to be said over the telephone", examples=["7K4M-Q2XP-9"])
+    received_at: datetime
+    flags: tuple[Literal["iin_doubtful"], ...] = ()
+
+
+class AlertOut(Out):
+    """That the alert is here."""
+
+    id: UUID
+    number: str
+    received_at: datetime
+    state: Literal["received"] = "received"
+
+
+class MatchOut(Out):
+    """Another alert that may be about the same child; a person decides."""
+
+    alert: UUID = Field(description="this agency's own id of the other alert")
+    received_on: date
+    shared: tuple[Literal["iin", "name"], ...] = Field(description="name stands for name with birth date")
+
+
+class FactsOut(Out):
+    """Category and urgency."""
+
+    concerns: tuple[Concern, ...] = ()
+    cyber: bool = False
+    direct_threat: bool = False
+    needs_medical_care: bool = False
+    without_parental_care: bool = False
+    parents_may_be_informed: bool | None = None
+
+
+class PlaceOut(Out):
+    """Where."""
+
+    region: str = ""
+    kato: str | None = None
+
+
+class ChildOut(Out):
+    """The child; ``initials`` stand in for a masked name."""
+
+    name: str | None = None
+    initials: str | None = None
+    age_band: AgeBand = AgeBand.UNKNOWN
+    birth_date: date | None = None
+    age: int | None = None
+    sex: Literal["female", "male"] | None = None
+    iin: str | None = None
+    doubts: tuple[str, ...] = Field((), description="what speaks against the identification number")
+    address: str | None = None
+    education_org: str | None = None
+
+
+class OffenderOut(Out):
+    """The alleged offender; ``circle`` stands in for a masked relation."""
+
+    relation: OffenderRelation = OffenderRelation.UNKNOWN
+    circle: Literal["relative", "peer", "staff", "other"] = "other"
+    agency: UUID | None = None
+
+
+class SourceOut(Out):
+    """How the report came."""
+
+    occasion: Occasion = Occasion.OWN_DUTIES
+    channel: Channel = Channel.SYSTEM
+    received_at: datetime | None = None
+
+
+class ContentOut(Out):
+    """What this agency may see. A field that is not there may not be seen; ``null`` is unknown."""
+
+    alert: UUID
+    received_on: date | None = None
+    facts: FactsOut = FactsOut()
+    territory: PlaceOut = PlaceOut()
+    child: ChildOut = ChildOut()
+    narrative: str | None = None
+    summary: str | None = None
+    alleged_offender: OffenderOut = OffenderOut()
+    source: SourceOut = SourceOut()

@@ -1,0 +1,313 @@
+"""What intake can do. One function, one transaction, opened by whichever door called."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import access
+from access import Conflict, Group, Level, Reader, Status
+from common import outbox
+from common.contracts.intake import AlertReceived, ContentOpened
+from common.db import Session, after_commit
+from common.identity import Principal
+from common.ids import new_id
+from common.telemetry import log
+from common.timing import Now
+from intake import repository
+from intake.domain import report as reports
+from intake.domain.conflict import excluded, marks_of
+from intake.domain.matching import match_terms
+from intake.domain.number import new_number
+from intake.domain.report import Report
+from intake.domain.seals import Grant, Seals
+from intake.domain.standing import standing_of
+from intake.errors import (
+    AlertUnknown,
+    ContentUnknown,
+    NoFreeNumber,
+    RepeatContradicts,
+    ReporterUnknown,
+)
+from intake.repository import Alert
+
+KEY_KEPT: Final = timedelta(hours=72)
+"""How long an idempotency key is remembered; a reference of the sender's is remembered for good."""
+
+NUMBER_TRIES: Final = 5
+MOST_MATCHES: Final = 100
+UNSPECIFIED_REPORTER: Final = "other_prevention_subject"
+COORDINATING: Final = ("regional_child_rights_body", "guardianship_body")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the reporter gets back; ``is_repeat`` when the alert was there before."""
+
+    id: UUID
+    number: str
+    received_at: datetime
+    is_iin_doubtful: bool
+    is_repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Another alert that may be about the same child, by this caller's own id for it."""
+
+    alert: UUID
+    received_on: str
+    shared: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What every use case of intake works with."""
+
+    seals: Seals
+    now: Now
+
+
+async def receive_alert(
+    session: Session, room: Room, report: Report, *, caller: Principal, key: str | None
+) -> Receipt:
+    """Accept a report as an alert and tell the others: both or neither.
+
+    A repeat with the same body gets the first alert; needs no private key and no other service.
+
+    Raises:
+        RepeatContradicts: the key or the reference was used for another body.
+        ReporterUnknown: the token names no agency.
+    """
+    agency = caller.agency
+    if agency is None:
+        raise ReporterUnknown
+    seals, now = room.seals, room.now()
+    alert_id = new_id()
+    alert = Alert(
+        id=alert_id,
+        handle=seals.handle(alert_id, agency),
+        number="",
+        received_at=now,
+        is_iin_doubtful=bool(report.child.doubts()),
+        facts=reports.facts_of(
+            report, reporter=next(iter(caller.bodies), UNSPECIFIED_REPORTER), received_at=now
+        ),
+    )
+    # All sealing comes before the first statement: nobody waits for a lock while we reckon.
+    record = seals.seal_record(alert_id, reports.child_record(report))
+    vault = seals.seal_reporter(
+        alert_id, reports.reporter_record(report, agency=agency, subject=caller.subject)
+    )
+    routing = seals.seal_routing(alert_id, reports.routing_record(report, agency=agency))
+
+    first = await _first_of_repeats(session, room, report, alert_id, agency=agency, key=key)
+    if first is not None:
+        return first
+    alert = await _numbered(session, alert)
+    await repository.add_records(session, alert_id, record, vault)
+    child = report.child
+    terms = match_terms(child.name, child.birth_date, child.iin)
+    await repository.add_match_tokens(
+        session, alert_id, [(term[0], seals.match_token(term)) for term in terms]
+    )
+    marks = excluded(report.offender_relation, report.offender_agency)
+    await repository.add_denials(session, alert_id, [seals.denial_token(alert_id, mark) for mark in marks])
+    event = AlertReceived(
+        alert_id=alert_id, number=alert.number, received_at=now, routing=routing, **alert.facts
+    )
+    await outbox.add(session, event, subject=alert_id, now=room.now)
+    after_commit(session, lambda: log.info("alert_received", alert_id=str(alert_id)))
+    return _receipt(alert, is_repeat=False)
+
+
+async def _first_of_repeats(
+    session: Session, room: Room, report: Report, alert_id: UUID, *, agency: UUID, key: str | None
+) -> Receipt | None:
+    """Take the key and the reference for this alert, or find the alert that holds them."""
+    tokens: dict[bytes, datetime | None] = {}
+    if key is not None:
+        tokens[room.seals.repeat_token("key", agency, key)] = room.now() + KEY_KEPT
+    if report.reference is not None:
+        tokens[room.seals.repeat_token("reference", agency, report.reference)] = None
+    digest = room.seals.body_digest(report.canonical)
+    held = await repository.claim_repeat_keys(session, tokens, alert_id=alert_id, body_digest=digest)
+    if not held:
+        return None
+    firsts = {one.alert_id for one in held}
+    if len(firsts) > 1 or any(one.body_digest != digest for one in held):
+        raise RepeatContradicts
+    first = await repository.find_alert(session, firsts.pop())
+    if first is None:
+        raise RepeatContradicts
+    await repository.move_repeat_keys(session, list(tokens), taken_for=alert_id, first=first.id)
+    return _receipt(first, is_repeat=True)
+
+
+async def _numbered(session: Session, alert: Alert) -> Alert:
+    """Store the alert under a number that nobody has."""
+    for _ in range(NUMBER_TRIES):
+        numbered = Alert(
+            alert.id,
+            alert.handle,
+            new_number(),
+            alert.received_at,
+            alert.is_iin_doubtful,
+            alert.facts,
+        )
+        if await repository.add_alert(session, numbered):
+            return numbered
+    raise NoFreeNumber
+
+
+async def read_alert(session: Session, room: Room, alert_id: UUID, *, caller: Principal) -> Alert:
+    """The alert, for its reporter by the reporter's own id, or for an operator.
+
+    Raises:
+        AlertUnknown: there is none, it is not this caller's, or a conflict of interest shuts it out.
+    """
+    if caller.role == "operator":
+        found = await repository.find_alert(session, alert_id)
+        alert = found or await repository.find_alert_by_handle(session, alert_id)
+    else:
+        alert = await repository.find_alert_by_handle(session, alert_id)
+        if alert is not None and not await _is_own(session, room, alert, alert_id, caller):
+            alert = None
+    if alert is None:
+        raise AlertUnknown
+    return alert
+
+
+async def list_matches(
+    session: Session, room: Room, handle: UUID, *, caller: Principal
+) -> tuple[Proposal, ...]:
+    """Alerts that may be about the same child, for the body that coordinates help.
+
+    Only alerts of the caller's own territory, and none that a conflict of interest shuts it out of.
+
+    Raises:
+        AlertUnknown: there is no such alert, or the caller has neither sent nor opened it.
+    """
+    if caller.agency is None or not caller.holds(*COORDINATING):
+        raise AlertUnknown
+    alert = await repository.find_alert_by_handle(session, handle)
+    alert = alert or await repository.find_opened_alert(session, handle)
+    if alert is None or not await _is_own(session, room, alert, handle, caller):
+        raise AlertUnknown
+    matches = await repository.list_matches(session, alert.id, limit=MOST_MATCHES)
+    others = await repository.list_alerts(session, [match.alert_id for match in matches])
+    denied = await _denied(session, room, [other.id for other in others], caller)
+    return tuple(
+        Proposal(
+            alert=room.seals.handle(other.id, caller.agency),
+            received_on=reports.local_day(other.received_at).isoformat(),
+            shared=tuple(match.kind for match in matches if match.alert_id == other.id),
+        )
+        for other in others
+        if other.id not in denied and caller.territory in {other.facts["territory"], "KZ"}
+    )
+
+
+async def open_content(
+    session: Session, room: Room, delivery_id: UUID, *, token: str | None, caller: Principal
+) -> dict[str, Any]:
+    """The content behind a notice, cut down to what this agency may see; every look is written down.
+
+    Raises:
+        ContentUnknown: no grant, another's grant, an ended one, a conflict of interest, or nothing to see.
+        ContentNotOpenable: the key that opens is away.
+    """
+    grant = room.seals.open_grant(token) if token else None
+    if grant is None or not _holds(grant, room, delivery_id, caller):
+        raise ContentUnknown
+    alert = await repository.find_alert(session, grant.alert_id)
+    record = await repository.find_record(session, grant.alert_id)
+    if alert is None or record is None:
+        raise ContentUnknown
+    levels = await _levels(session, room, alert, grant, caller)
+    if levels[Group.EXISTENCE] is Level.NOTHING:
+        raise ContentUnknown
+    now = room.now()
+    handle = room.seals.handle(alert.id, grant.agency_id)
+    content = reports.content_of(
+        alert.facts, room.seals.open_record(alert.id, record), handle=handle, received_at=alert.received_at
+    )
+    shown = access.shape(content, levels)
+    await repository.add_opening(
+        session,
+        opening_id=new_id(),
+        alert_id=alert.id,
+        delivery_id=delivery_id,
+        handle=handle,
+        subject=caller.subject,
+        groups=[group for group in Group if levels[group] is not Level.NOTHING],
+        opened_at=now,
+    )
+    event = ContentOpened(delivery_id=delivery_id, opened_at=now, person=caller.subject)
+    await outbox.add(session, event, subject=alert.id, now=room.now)
+    after_commit(session, lambda: log.info("content_opened", delivery_id=str(delivery_id)))
+    return shown
+
+
+async def forget_keys(session: Session, *, now: datetime) -> None:
+    """Drop idempotency keys that nobody will repeat any more."""
+    await repository.forget_repeat_keys(session, now=now)
+
+
+def _holds(grant: Grant, room: Room, delivery_id: UUID, caller: Principal) -> bool:
+    return (
+        caller.agency is not None
+        and grant.agency_id == caller.agency
+        and grant.delivery_id == delivery_id
+        and grant.expires_at > room.now()
+    )
+
+
+async def _levels(
+    session: Session, room: Room, alert: Alert, grant: Grant, caller: Principal
+) -> dict[Group, Level]:
+    """What each role under which the agency was told allows, together."""
+    denied = await _denied(session, room, [alert.id], caller, also=grant.bodies)
+    supplied = room.seals.handle(alert.id, grant.agency_id) == alert.handle
+    told = []
+    for body in grant.bodies:
+        standing = standing_of(body)
+        row = access.BODIES.get(body)
+        reader = Reader(
+            body=body,
+            territory=caller.territory,
+            # The duty under which it was told is what it reads for.
+            purpose=row.purposes[0] if row else None,
+        )
+        stands = access.Alert(
+            status=Status(standing.status),
+            territory=alert.facts["territory"],
+            addressed=True,
+            legal_ground=True,
+            conflict=Conflict.ORGANISATION if denied else Conflict.NONE,
+            stands_in=standing.stands_in,
+            supplied=supplied,
+            granted=frozenset(Group(group) for group in standing.granted),
+        )
+        told.append((reader, stands))
+    return access.levels(told)
+
+
+async def _is_own(session: Session, room: Room, alert: Alert, handle: UUID, caller: Principal) -> bool:
+    """Whether the handle is this caller's, and no conflict of interest shuts it out."""
+    if caller.agency is None or room.seals.handle(alert.id, caller.agency) != handle:
+        return False
+    return not await _denied(session, room, [alert.id], caller)
+
+
+async def _denied(
+    session: Session, room: Room, alert_ids: Sequence[UUID], caller: Principal, also: Sequence[str] = ()
+) -> set[UUID]:
+    marks = set(marks_of(caller.agency, (*caller.bodies, *also)))
+    tokens = {alert_id: [room.seals.denial_token(alert_id, mark) for mark in marks] for alert_id in alert_ids}
+    return await repository.list_denied(session, tokens)
+
+
+def _receipt(alert: Alert, *, is_repeat: bool) -> Receipt:
+    return Receipt(alert.handle, alert.number, alert.received_at, alert.is_iin_doubtful, is_repeat)
