@@ -1,0 +1,106 @@
+"""Runs the worked examples that the law files carry."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from notifier.domain.calendar import LOCAL, WorkingCalendar
+from notifier.domain.edition import CONCERNS, Edition
+from notifier.domain.evaluation import Advisory, Duty, Evaluation, Withheld, evaluate
+from notifier.lawbook import LAW
+from tests.factories.law import some_facts
+
+_ASPECTS = ("obliged", "recipient", "holder", "state", "due", "breach", "in", "reason")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One worked example of one rule."""
+
+    edition: str
+    rule: str
+    name: str
+    given: dict[str, Any]
+    expect: list[dict[str, Any]] | None
+    by_concern: dict[str, str] | None
+
+    def failures(self, edition: Edition, calendar: WorkingCalendar) -> Iterator[str]:
+        """What the edition answers otherwise than the example says; nothing when it holds."""
+        if self.expect is not None:
+            yield from self._unlike(self._answers(evaluate(edition, some_facts(**self.given), calendar)))
+        for concern in CONCERNS if self.by_concern is not None else ():
+            facts = some_facts(**{**self.given, "concerns": [concern]})
+            found = self._answers(evaluate(edition, facts, calendar))
+            kinds = {entry["in"] for entry in found}
+            answer = {"obligations": "owed", "advisories": "advisory", "withheld": "withheld"}
+            said = "nothing" if not kinds else answer[kinds.pop()] if len(kinds) == 1 else "several"
+            assert self.by_concern is not None
+            if said != self.by_concern[concern]:
+                yield f"{concern}: {said}, not {self.by_concern[concern]}"
+
+    def _unlike(self, found: list[dict[str, Any]]) -> Iterator[str]:
+        assert self.expect is not None
+        if len(found) != len(self.expect):
+            yield f"{len(found)} duties, not {len(self.expect)}"
+            return
+        for answer, expected in zip(found, self.expect, strict=True):
+            for aspect, value in {"in": "obligations", **expected}.items():
+                assert aspect in _ASPECTS, aspect
+                if answer[aspect] != value:
+                    yield f"{aspect}: {answer[aspect]}, not {value}"
+
+    def _answers(self, evaluation: Evaluation) -> list[dict[str, Any]]:
+        return [
+            *(_answer("obligations", duty) for duty in evaluation.obligations if duty.rule == self.rule),
+            *(
+                _beside("advisories", entry)
+                for entry in evaluation.advisories
+                if entry.duty.rule == self.rule
+            ),
+            *(_beside("withheld", entry) for entry in evaluation.withheld if entry.duty.rule == self.rule),
+        ]
+
+
+def _beside(where: str, entry: Advisory | Withheld) -> dict[str, Any]:
+    return {**_answer(where, entry.duty), "reason": entry.reason}
+
+
+def _answer(where: str, duty: Duty) -> dict[str, Any]:
+    return {
+        "in": where,
+        "obliged": duty.obliged,
+        "recipient": duty.recipient,
+        "holder": duty.holder,
+        "state": duty.state,
+        "due": f"{duty.due_at.astimezone(LOCAL):%Y-%m-%d %H:%M:%S}" if duty.due_at else None,
+        "breach": f"{duty.breach_at.astimezone(LOCAL):%Y-%m-%d %H:%M:%S}" if duty.breach_at else None,
+    }
+
+
+def rule_files(folder: Path = LAW) -> list[Path]:
+    """Every file that holds rules."""
+    return [
+        path
+        for path in sorted(folder.glob("*/*.yaml"))
+        if path.parent.name != "calendar" and path.name not in {"edition.yaml", "parameters.yaml"}
+    ]
+
+
+def all_examples() -> list[Example]:
+    """Every example of every rule of every edition."""
+    return [
+        Example(
+            edition=path.parent.name,
+            rule=rule["rule"],
+            name=example.get("name", "by concern"),
+            given=example.get("given", {}),
+            expect=example.get("expect"),
+            by_concern=example.get("by_concern"),
+        )
+        for path in rule_files()
+        for rule in yaml.safe_load(path.read_text(encoding="utf-8"))["rules"]
+        for example in rule["examples"]
+    ]
