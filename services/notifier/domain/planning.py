@@ -109,12 +109,15 @@ def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Calla
         obliged = _obliged_agency(duty, evaluation, directory, case)
         recipient = _recipient_agency(duty, directory, case)
         reason = _why_not(duty, obliged, recipient, case)
+        is_told = reason is None
+        if reason in (REPORTER_KNOWS, OWN_BODY) and duty.kind == "act":
+            reason = None  # nothing to tell; what must be done stays owed
         if reason is not None:
             withheld.append(WithheldDuty(duty, reason))
             continue
         obligation_id = new_id()
         settled.append((obligation_id, duty, obliged, recipient))
-        if _leaves_at_once(duty) and duty.recipient is not None:
+        if is_told and _leaves_at_once(duty) and duty.recipient is not None:
             freight.append(
                 Freight(
                     obligation_id=obligation_id,
@@ -206,7 +209,8 @@ def next_check(
 
 
 def _leaves_at_once(duty: Duty) -> bool:
-    return duty.kind == "notice" and duty.dispatch == "at_once"
+    """Notices, and acts that a message announces: placement ¶12(5), help cabinet ¶20."""
+    return duty.dispatch == "at_once"
 
 
 def _obliged_agency(duty: Duty, evaluation: Evaluation, directory: Directory, case: Case) -> UUID | None:
@@ -221,7 +225,7 @@ def _obliged_agency(duty: Duty, evaluation: Evaluation, directory: Directory, ca
 
 
 def _recipient_agency(duty: Duty, directory: Directory, case: Case) -> UUID | None:
-    if duty.recipient is None or duty.kind != "notice":
+    if duty.recipient is None or not duty.is_sent:
         return None
     holder = directory.holder(duty.recipient, case.territory, case.received_at)
     return holder.agency_id if holder else None
@@ -232,7 +236,7 @@ def _why_not(duty: Duty, obliged: UUID | None, recipient: UUID | None, case: Cas
         return IMPLICATED
     if obliged in case.excluded and obliged != case.reporter_agency:
         return IMPLICATED
-    if recipient is None or duty.kind != "notice":
+    if recipient is None or not duty.is_sent:
         return None
     if recipient == case.reporter_agency:
         return REPORTER_KNOWS
