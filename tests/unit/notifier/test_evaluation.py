@@ -185,6 +185,15 @@ def test_bullying_alone_binds_to_8_and_order_506_and_advises_the_rest() -> None:
     assert all(duty.replaceable for duty in evaluation.obligations if duty.rule in {"R136-9", "R136-19"})
 
 
+@pytest.mark.parametrize("concern", ["suicidal_behaviour", "crisis"])
+def test_what_the_joint_order_does_not_name_still_reaches_the_centre(concern: str) -> None:
+    evaluation = evaluated(concerns=[concern])
+    duties = {duty.rule: duty for duty in evaluation.obligations}
+    assert set(duties) == {"R264-12a", "R264-16a"}
+    assert duties["R264-12a"].force == "internal practice"
+    assert "R264-16b" in rules(evaluated(concerns=[concern], direct_threat=True).obligations)
+
+
 def test_a_person_of_the_coordinating_body_reports_for_whichever_body_that_is() -> None:
     assert evaluated(reporter="case_manager").first_holder == "regional_child_rights_body"
     assert evaluated(reporter="case_manager", regional_body=False).first_holder == "guardianship_body"
@@ -207,6 +216,7 @@ def test_urgency_follows_the_clock() -> None:
         "immediately": "immediate",
         "1h": "urgent",
         "1wd_from_moment": "routine",
+        "2wd_from_day": "routine",
         "3wd_from_day": "routine",
         "10wd_from_day": "routine",
     }
