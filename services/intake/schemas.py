@@ -1,6 +1,7 @@
 """Shapes on the wire (architecture §4). Unknown, absent and ``null`` are the same."""
 
 import json
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -21,7 +22,7 @@ from intake.domain.child import Child
 from intake.domain.report import Report
 from intake.domain.territory import Territory, read_territory
 
-_ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _known_territory(code: str) -> str:
@@ -40,7 +41,7 @@ def _written_date(value: Any) -> Any:
     """Only ``2016-02-29``: pydantic alone would take a count of seconds for a birthday."""
     if value is None or isinstance(value, date):
         return value
-    if not isinstance(value, str) or len(value) != 10:
+    if not isinstance(value, str) or _ISO_DATE.fullmatch(value) is None:
         raise PydanticCustomError("date_format", "not a date")
     return value
 
@@ -55,9 +56,14 @@ TerritoryCode = Annotated[
     AfterValidator(_known_territory),
     Field(description="ISO 3166-2 (`KZ-75`) or a KATO code of nine digits", examples=["KZ-75"]),
 ]
-Short = Annotated[str | None, BeforeValidator(_blank_is_unknown), Field(max_length=100)]
-Line = Annotated[str | None, BeforeValidator(_blank_is_unknown), Field(max_length=500)]
-Text = Annotated[str | None, BeforeValidator(_blank_is_unknown), Field(max_length=20_000)]
+Short = Annotated[
+    Annotated[str, StringConstraints(max_length=100)] | None, BeforeValidator(_blank_is_unknown)
+]
+Line = Annotated[Annotated[str, StringConstraints(max_length=500)] | None, BeforeValidator(_blank_is_unknown)]
+Text = Annotated[
+    Annotated[str, StringConstraints(max_length=20_000)] | None, BeforeValidator(_blank_is_unknown)
+]
+Age = Annotated[int, Field(strict=True, ge=0, le=130)]
 
 
 class ChildIn(In):
@@ -67,7 +73,7 @@ class ChildIn(In):
     birth_date: Annotated[
         date | None, BeforeValidator(_written_date), Field(description="beats `age`", examples=["2016-02-29"])
     ] = None
-    age: Annotated[int | None, Field(strict=True, ge=0, le=130, description="full years")] = None
+    age: Age | None = Field(None, description="full years")
     sex: Literal["female", "male"] | None = None
     iin: Short = None
     address: Line = None

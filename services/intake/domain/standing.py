@@ -13,6 +13,7 @@ _FIRST_CIRCLE: Final = frozenset(
     {
         "internal_affairs",
         "regional_child_rights_body",
+        "case_manager",
         "coordinating_body_head",
         "guardianship_body",
         "regional_child_ombudsman",
@@ -21,7 +22,16 @@ _FIRST_CIRCLE: Final = frozenset(
         "child_rights_agency",
     }
 )
-_VISIT: Final = frozenset({"psych_support_centre", "psc_mobile_response_group", "family_mobile_group"})
+_VISIT: Final = frozenset(
+    {
+        "family_mobile_group",
+        "psych_support_centre",
+        "psc_head",
+        "psc_management",
+        "psc_mobile_response_group",
+        "psc_specialist",
+    }
+)
 _ASSESSMENT: Final = frozenset({"health_org", "emergency_medical", "child_violence_help_cabinet"})
 TRIP_GRANT: Final = ("F0", "F1", "F2", "F3", "F4", "F8")
 """Field groups that the immediate visit opens."""
