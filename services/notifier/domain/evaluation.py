@@ -6,12 +6,12 @@ nobody is bound to cause.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from notifier.domain.calendar import WorkingCalendar
-from notifier.domain.clock import Clock
+from notifier.domain.clock import Clock, Times
 from notifier.domain.edition import (
     COORDINATING_BODY,
     FIRST_HOLDER,
@@ -167,6 +167,7 @@ class _Situation:
     first_holder: str
     holder: str
     reported_by: str
+    counted: dict[Clock, tuple[Times, bool]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, edition: Edition, facts: Facts, calendar: WorkingCalendar) -> "_Situation":
@@ -212,11 +213,20 @@ class _Situation:
                 if recipient != obliged:
                     yield written, obliged, recipient
 
+    def limits(self, clock: Clock) -> tuple[Times, bool]:
+        """Limits from ``received_at`` and whether they are provisional; counted once a clock."""
+        if clock not in self.counted:
+            start = self.facts.received_at
+            self.counted[clock] = (
+                clock.times(start, self.calendar),
+                clock.is_provisional(start, self.calendar),
+            )
+        return self.counted[clock]
+
     def duty(self, rule: Rule, written: str, obliged: str, recipient: str | None) -> Duty:
         body = self.body_of(obliged)
         reported = body == self.first_holder and rule.starts == "information"
-        starts_at = self.facts.received_at
-        due_at, breach_at = rule.clock.times(starts_at, self.calendar)
+        (due_at, breach_at), provisional = self.limits(rule.clock)
         return Duty(
             rule=rule.id,
             citation=rule.citation,
@@ -229,12 +239,12 @@ class _Situation:
             clock=rule.clock,
             dispatch=rule.dispatch,
             holder=self.holder if reported else body,
-            starts_at=starts_at,
+            starts_at=self.facts.received_at,
             due_at=due_at,
             breach_at=breach_at,
             state="open" if reported else "pending",
             urgency=_urgency(rule.clock),
-            provisional=rule.clock.is_provisional(starts_at, self.calendar),
+            provisional=provisional,
             stand_in=not self.facts.regional_body and written == COORDINATING_BODY,
             replaceable=rule.replaceable,
         )

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.domain.calendar import LOCAL, WorkingCalendar, local_day
@@ -80,6 +80,7 @@ def test_codes_tell_all_clocks_apart() -> None:
 
 
 @pytest.mark.parametrize("clock", CLOCKS, ids=lambda clock: clock.code)
+@settings(deadline=None)
 @given(starts_at=STARTS)
 def test_no_limit_lies_before_its_start_and_none_is_due_after_its_breach(
     clock: Clock, starts_at: datetime
@@ -91,6 +92,7 @@ def test_no_limit_lies_before_its_start_and_none_is_due_after_its_breach(
 
 
 @pytest.mark.parametrize("clock", [MOMENT_1, DAY_3, DAY_10], ids=lambda clock: clock.code)
+@settings(deadline=None)
 @given(starts_at=STARTS)
 def test_working_days_end_on_a_working_day_after_exactly_that_many(clock: Clock, starts_at: datetime) -> None:
     calendar = the_lawbook().calendar
@@ -105,6 +107,7 @@ def test_working_days_end_on_a_working_day_after_exactly_that_many(clock: Clock,
 
 
 @pytest.mark.parametrize("clock", CLOCKS, ids=lambda clock: clock.code)
+@settings(deadline=None)
 @given(starts_at=STARTS, later=st.timedeltas(timedelta(0), timedelta(days=40)))
 def test_who_hears_later_is_never_due_earlier(clock: Clock, starts_at: datetime, later: timedelta) -> None:
     calendar = the_lawbook().calendar
@@ -114,6 +117,7 @@ def test_who_hears_later_is_never_due_earlier(clock: Clock, starts_at: datetime,
         assert earlier is None or after is None or earlier <= after
 
 
+@settings(deadline=None)
 @given(starts_at=STARTS)
 def test_from_the_moment_keeps_the_time_of_day_of_a_working_day(starts_at: datetime) -> None:
     calendar = the_lawbook().calendar

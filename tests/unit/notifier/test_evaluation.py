@@ -57,7 +57,7 @@ def any_facts(draw: st.DrawFn) -> Facts:
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(facts=any_facts())
 def test_invariants_of_every_alert(facts: Facts) -> None:
     lawbook = the_lawbook()
