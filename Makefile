@@ -63,6 +63,10 @@ lock: .venv/.tools ## resolve requirements*.in again (hashes, no host names)
 	        --no-emit-find-links --no-header --no-annotate -o $$name.lock; \
 	done
 
+.PHONY: secrets
+secrets: .venv/.runtime ## keys by holder, passwords and broker users for docker compose, in var/secrets
+	@$(BIN)/python deploy/make_secrets.py
+
 .PHONY: fix
 fix: .venv/.tools ## format, and repair what can be repaired
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .

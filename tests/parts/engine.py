@@ -13,7 +13,7 @@ import asyncpg
 from tests.parts.process import free_ports, listening, wait_until
 
 POSTGRES_IMAGE = "postgres:17.7-alpine"
-RABBIT_IMAGE = "rabbitmq:4.2-management-alpine"
+RABBIT_IMAGE = "rabbitmq:4.2.1-management-alpine"
 START_SECONDS = 180.0
 
 

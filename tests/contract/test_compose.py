@@ -1,0 +1,178 @@
+"""docker-compose.yml, checked as far as it can be without an engine: form, limits, secrets, rights."""
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.contracts import REGISTRY
+from tests.parts import engine
+from tests.parts.compose import SERVICES, read_compose, substituted
+from tests.parts.process import PartFailed
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = read_compose()
+CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: one for name, one in CONTAINERS.items() if one["image"].startswith("dabyl/")}
+PARTS = {name: one for name, one in CONTAINERS.items() if name not in OURS}
+
+# From the Compose Specification: what may stand where. A misspelt key is ignored silently by nobody but us.
+TOP = {"name", "services", "networks", "volumes", "secrets", "configs"}
+SERVICE = {
+    "image", "build", "command", "environment", "volumes", "networks", "depends_on", "healthcheck", "deploy",
+    "user", "read_only", "tmpfs", "cap_drop", "security_opt", "init", "restart", "stop_grace_period", "ports",
+    "hostname", "shm_size",
+}  # fmt: skip
+HEALTH = {"test", "interval", "timeout", "retries", "start_period", "disable"}
+
+
+def test_only_keys_of_the_compose_specification_are_used() -> None:
+    assert {key for key in COMPOSE if not key.startswith("x-")} <= TOP
+    for name, one in CONTAINERS.items():
+        assert set(one) <= SERVICE, name
+        assert set(one.get("healthcheck", {})) <= HEALTH, name
+        assert set(one.get("deploy", {})) <= {"resources", "replicas"}, name
+        assert set(one.get("build", {})) <= {"context", "dockerfile", "args"}, name
+        for needed in one.get("depends_on", {}).values():
+            assert needed["condition"] in {
+                "service_healthy",
+                "service_completed_successfully",
+                "service_started",
+            }
+
+
+def test_every_name_that_is_used_is_defined() -> None:
+    for name, one in CONTAINERS.items():
+        assert set(one["networks"]) <= set(COMPOSE["networks"]), name
+        assert set(one.get("depends_on", {})) <= set(CONTAINERS), name
+        for mount in one.get("volumes", ()):
+            source = mount.split(":")[0]
+            if source.startswith("./"):
+                assert (ROOT / source).exists(), f"{name}: {source}"
+            elif not source.startswith("${"):
+                assert source in COMPOSE["volumes"], f"{name}: {source}"
+
+
+def test_every_service_has_an_api_a_worker_and_a_migration() -> None:
+    roles = {(one["command"][2], one["command"][3]) for one in OURS.values()}
+    assert roles == {(service, role) for service in SERVICES for role in ("api", "worker", "migrate")}
+    for name, one in OURS.items():
+        service, role = one["command"][2:]
+        assert one["command"][:2] == ["python", "-m"], name
+        assert name == (service if role == "api" else f"{service}-{role}")
+        assert one["build"]["args"]["SERVICE"] == service, name
+        if role == "migrate":
+            assert one["restart"] == "on-failure", name
+            assert one["depends_on"] == {"postgres": {"condition": "service_healthy"}}, name
+        else:
+            assert one["depends_on"] == {
+                f"{service}-migrate": {"condition": "service_completed_successfully"}
+            }
+            assert one["restart"] == "unless-stopped", name
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_are_small_and_closed(name: str) -> None:
+    one = OURS[name]
+    assert one["read_only"] is True
+    assert one["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in one["security_opt"]
+    assert one["user"].startswith("${DABYL_UID:?")
+    assert one["init"] is True
+    assert ("ports" in one) == (name == "gateway")
+    published = set(one["networks"]) - {"inside"}
+    assert published == {"gateway": {"edge"}, "notifier": {"outside"}, "notifier-worker": {"outside"}}.get(
+        name, set()
+    )
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_every_container_has_limits_a_pinned_image_and_a_health_check(name: str) -> None:
+    one = CONTAINERS[name]
+    limits = one["deploy"]["resources"]["limits"]
+    assert {"cpus", "memory", "pids"} <= set(limits)
+    image = substituted(one["image"], {})
+    assert re.search(r":v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$", image), image
+    if name not in {"collector", "jaeger"}:  # images without a shell
+        assert one.get("healthcheck"), name
+
+
+def test_the_tests_use_the_same_parts() -> None:
+    assert PARTS["postgres"]["image"] == engine.POSTGRES_IMAGE
+    assert PARTS["rabbitmq"]["image"] == engine.RABBIT_IMAGE
+    assert PARTS["postgres"]["image"].startswith("postgres:17.")
+    assert PARTS["rabbitmq"]["image"].startswith("rabbitmq:4.")
+
+
+def test_our_images_carry_the_version_of_the_distribution() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert {substituted(one["image"], {}).split(":")[1] for one in OURS.values()} == {version}
+
+
+def test_no_password_is_in_the_file_and_every_one_is_asked_for() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert not re.search(r"PASSWORD[A-Z_]*:\s+\"?[^\"$\s]", text)
+    assert not re.search(r"://\w+:(?!\$\{)[^@/\s]+@", text)
+    for name in re.findall(r"\$\{(\w*PASSWORD\w*)", text):
+        assert not re.search(rf"\$\{{{name}(?::-|\}})", text), f"{name} must be required"
+    with pytest.raises(PartFailed, match="make secrets"):
+        substituted("${INTAKE_DB_PASSWORD:?run make secrets}", {})
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_mounts_the_keys_of_its_own_service_only(name: str) -> None:
+    service = OURS[name]["command"][2]
+    allowed = {f"${{DABYL_SECRETS:?run make secrets}}/{service}:/run/keys:ro"}
+    if name == "gateway-migrate":  # writes the first registrar's credentials there
+        allowed.add("${DABYL_SECRETS:?run make secrets}/bootstrap:/run/bootstrap")
+    assert set(OURS[name]["volumes"]) == allowed
+    assert all(key.startswith(service.upper() + "_") for key in OURS[name]["environment"])
+    assert f"//{service}:" in OURS[name]["environment"][f"{service.upper()}_DATABASE_URL"]
+
+
+def test_only_the_gateway_is_reached_from_outside_this_machine() -> None:
+    for name, one in CONTAINERS.items():
+        for port in one.get("ports", ()):
+            assert substituted(port, {}).startswith("127.0.0.1:"), name
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+
+
+@pytest.fixture(scope="module")
+def rights() -> dict[str, Any]:
+    return dict(json.loads((ROOT / "deploy/rabbitmq/definitions.json").read_text()))
+
+
+def test_every_service_may_publish_its_own_events_and_no_others(rights: dict[str, Any]) -> None:
+    topics = {one["user"]: one for one in rights["topic_permissions"]}
+    for service in SERVICES:
+        for kind, event in REGISTRY.items():
+            assert bool(re.search(topics[service]["write"], kind)) == (event.publisher == service), (
+                service,
+                kind,
+            )
+            assert bool(re.search(topics[service]["read"], kind)) == (service in event.consumers), (
+                service,
+                kind,
+            )
+
+
+def test_only_the_notifier_touches_lanes_and_nobody_the_queue_of_another(rights: dict[str, Any]) -> None:
+    for one in rights["permissions"]:
+        for service in set(SERVICES) - {one["user"]}:
+            for right in ("configure", "write", "read"):
+                if one["user"] != "operator":
+                    assert not re.search(one[right], f"ev.{service}"), one
+        may = re.search(one["write"], "dlv.lanes") is not None
+        assert may == (one["user"] in {"notifier", "operator"})
+
+
+def test_no_credential_is_committed(rights: dict[str, Any]) -> None:
+    assert not [user for user in rights["users"] if "password_hash" in user or "password" in user]
+    kept = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    assert not [path for path in kept if re.search(r"(\.key|\.secret|\.pem|compose\.env|(^|/)\.env)$", path)]
