@@ -1,0 +1,51 @@
+"""What casework can open and close: assignees sealed by notifier, persons sealed by itself."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from uuid import UUID
+
+from casework.service import Employee
+from common.keys import KeyRing
+from common.sealing import SealBroken, aead_open, aead_seal, unseal
+
+
+class Seals:
+    """The keys ``assignee`` (X25519, private) and ``person`` (AES-256-GCM), read when first needed."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    def open_assignees(self, sealed: str, alert_id: UUID) -> Mapping[UUID, UUID]:
+        """Who owes which duty: obligation → agency.
+
+        Raises:
+            SealBroken: altered, or for another alert.
+        """
+        try:
+            document = unseal(
+                self._keys.opening("assignee"),
+                base64.b64decode(sealed, validate=True),
+                str(alert_id).encode(),
+            )
+            return {UUID(duty): UUID(agency) for duty, agency in json.loads(document).items()}
+        except (ValueError, AttributeError, TypeError, binascii.Error) as error:
+            raise SealBroken from error
+
+    def seal(self, employee: Employee, place: UUID) -> bytes:
+        """For the appointment with this id."""
+        document = json.dumps({"name": employee.name, "position": employee.position}, ensure_ascii=False)
+        return aead_seal(self._keys.secret("person"), document.encode(), _aad(place))
+
+    def unseal(self, sealed: bytes, place: UUID) -> Employee:
+        """From the appointment with this id.
+
+        Raises:
+            SealBroken: altered, or from another row.
+        """
+        return Employee(**json.loads(aead_open(self._keys.secret("person"), sealed, _aad(place))))
+
+
+def _aad(place: UUID) -> bytes:
+    return f"casework.appointments.person|{place}".encode()

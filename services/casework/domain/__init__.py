@@ -1,0 +1,1 @@
+"""Pure rules: how copies of a duty become one task, and which body coordinates."""

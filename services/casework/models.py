@@ -1,0 +1,103 @@
+"""Tables of casework."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, MetaData, Uuid
+from sqlmodel import Field, SQLModel
+
+from common.db import NAMING
+from common.ids import new_id
+from common.outbox import add_tables
+
+
+class Model(SQLModel):
+    """Base of casework's tables: metadata of its own."""
+
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
+
+
+class Case(Model, table=True):
+    """The file of one child's protection.
+
+    ``territory`` and ``opened_at`` are unknown until the event that says so came; events may overtake
+    one another.
+    """
+
+    __tablename__ = "cases"
+    __table_args__ = (Index(None, "created_at", "id"),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    state: str = Field(max_length=20)
+    territory: str | None = Field(default=None, max_length=9)
+    opened_at: datetime | None = None
+    coordinating_role: str | None = Field(default=None, max_length=60)
+    coordinating_agency: UUID | None = Field(default=None, index=True)
+    created_at: datetime
+
+
+class CaseAlert(Model, table=True):
+    """Which case an alert belongs to. One case an alert; a joined case has several alerts."""
+
+    __tablename__ = "case_alerts"
+
+    alert_id: UUID = Field(primary_key=True)
+    # Deferred: this row is written first, because its key decides which of two writers opens the case.
+    case_id: UUID = Field(
+        sa_column=Column(
+            Uuid, ForeignKey("cases.id", deferrable=True, initially="DEFERRED"), nullable=False, index=True
+        )
+    )
+    received_at: datetime | None = None
+
+
+class Task(Model, table=True):
+    """An act-duty of an agency, as notifier told it last."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (Index(None, "assignee", "due_at", "id"),)
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    obligation_id: UUID = Field(unique=True)
+    case_id: UUID = Field(foreign_key="cases.id", index=True)
+    rule: str = Field(max_length=40)
+    obliged: str = Field(max_length=60)
+    recipient: str | None = Field(default=None, max_length=60)
+    force: str = Field(max_length=40)
+    assignee: UUID | None = None
+    told_state: str = Field(max_length=20)
+    state: str = Field(max_length=20)
+    starts_at: datetime
+    due_at: datetime | None = None
+    breach_at: datetime | None = None
+    met_at: datetime | None = None
+    breached_at: datetime | None = None
+
+
+class DutyFact(Model, table=True):
+    """That a duty was met or breached, kept for every duty: the fact may come before its task."""
+
+    __tablename__ = "duty_facts"
+
+    obligation_id: UUID = Field(primary_key=True)
+    alert_id: UUID
+    met_at: datetime | None = None
+    breached_at: datetime | None = None
+
+
+class Appointment(Model, table=True):
+    """The act by which a case manager was appointed; one a case. ``person`` is sealed with AES-256-GCM."""
+
+    __tablename__ = "appointments"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    case_id: UUID = Field(foreign_key="cases.id", unique=True)
+    agency_id: UUID
+    person: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    accepted_at: datetime | None = None
+    appointed_at: datetime
+    appointed_by: str = Field(max_length=200)
+
+
+add_tables(Model.metadata)

@@ -1,0 +1,78 @@
+"""Cases, and the case manager's appointment."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from casework import service
+from casework.router.desk import Agency, Desk, DeskOf, read_id, read_moment
+from casework.schemas import CaseManagerIn, CaseManagerOut, CaseOut, EmployeeOut
+from common.http import After, Limit, Page, PartsOf, Reading, Tx, read_cursor, write_cursor
+
+router = APIRouter(prefix="/v1/cases", tags=["cases"])
+
+
+@router.get("", summary="The agency's cases, newest first")
+async def list_cases(
+    session: Reading, caller: Agency, desk: DeskOf, after: After = None, limit: Limit = 50
+) -> Page[CaseOut]:
+    """Cases that the agency coordinates or has a task in; without their tasks."""
+    key = read_cursor(after, 2)
+    views = await service.list_cases(
+        session,
+        agency=caller.agency,
+        after=(read_moment(key[0]), read_id(key[1])) if key else None,
+        limit=limit + 1,
+    )
+    page = views[:limit]
+    last = page[-1].case if len(views) > limit else None
+    return Page(
+        items=[_shown(view, desk, with_tasks=False) for view in page],
+        next=write_cursor(last.created_at.isoformat(), str(last.id)) if last else None,
+    )
+
+
+@router.get("/{case_id}", summary="One case")
+async def get_case(case_id: UUID, session: Reading, caller: Agency, desk: DeskOf) -> CaseOut:
+    """With the agency's own tasks, or all of them for the body that coordinates."""
+    view = await service.get_case(session, case_id, agency=caller.agency)
+    return _shown(view, desk, with_tasks=True)
+
+
+@router.post("/{case_id}/case-manager", status_code=201, summary="Appoint the case manager")
+async def appoint_case_manager(
+    case_id: UUID,
+    body: CaseManagerIn,
+    session: Tx,
+    caller: Agency,
+    parts: PartsOf,
+    desk: DeskOf,
+    response: Response,
+) -> CaseManagerOut:
+    """Joint order ¶12(2): 201 for the appointment, 200 for its repeat, 409 for another one."""
+    employee = body.employee.to_employee()
+    appointment, is_new = await service.appoint_case_manager(
+        session,
+        case_id,
+        employee,
+        accepted_at=body.accepted_at,
+        agency=caller.agency,
+        by=caller.subject,
+        seals=desk.seals,
+        now=parts.now,
+    )
+    if not is_new:
+        response.status_code = 200
+    return CaseManagerOut(
+        evidence_id=appointment.id,
+        appointed_at=appointment.appointed_at,
+        accepted_at=appointment.accepted_at,
+        employee=EmployeeOut.model_validate(employee),
+    )
+
+
+def _shown(view: service.CaseView, desk: Desk, *, with_tasks: bool) -> CaseOut:
+    employee = None
+    if view.appointment is not None and view.is_coordinator:
+        employee = service.open_employee(view.appointment, desk.seals)
+    return CaseOut.of(view, employee, with_tasks=with_tasks)

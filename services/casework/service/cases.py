@@ -1,0 +1,74 @@
+"""Cases, and who may look at them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from casework import repository
+from casework.errors import CaseUnknown
+from casework.models import Appointment, Case, Task
+from common.contracts.intake import AlertReceived
+from common.db import Session
+from common.timing import Now
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """A case as one agency may see it.
+
+    Attributes:
+        tasks: the agency's own; all of them for the body that coordinates.
+        appointment: of the case manager, if there is one.
+    """
+
+    case: Case
+    is_coordinator: bool
+    tasks: Sequence[Task]
+    appointment: Appointment | None
+
+
+async def open_case(session: Session, event: AlertReceived, *, now: Now) -> None:
+    """Open one case for the alert; what came before its alert is kept."""
+    case = await repository.open_case(session, event.alert_id, now=now())
+    case.territory = event.territory
+    case.opened_at = min(case.opened_at or event.received_at, event.received_at)
+    await repository.note_receipt(session, event.alert_id, event.received_at)
+
+
+async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView:
+    """The case.
+
+    Raises:
+        CaseUnknown: none, or the agency has no part in it: nobody can tell the two apart.
+    """
+    case = await repository.find_case(session, case_id, agency=agency)
+    if case is None:
+        raise CaseUnknown
+    is_coordinator = case.coordinating_agency == agency
+    tasks = await repository.tasks_of(session, [case_id], agency=None if is_coordinator else agency)
+    appointments = await repository.appointments_of(session, [case_id])
+    return CaseView(case, is_coordinator, tasks, appointments.get(case_id))
+
+
+async def list_cases(
+    session: Session, *, agency: UUID, after: tuple[datetime, UUID] | None, limit: int
+) -> list[CaseView]:
+    """The agency's cases, newest first, without their tasks."""
+    cases = await repository.list_cases(session, agency=agency, after=after, limit=limit)
+    appointments = await repository.appointments_of(session, [case.id for case in cases])
+    return [
+        CaseView(case, case.coordinating_agency == agency, (), appointments.get(case.id)) for case in cases
+    ]
+
+
+async def list_tasks(
+    session: Session,
+    *,
+    agency: UUID,
+    state: str | None,
+    after: tuple[datetime | None, UUID] | None,
+    limit: int,
+) -> list[Task]:
+    """The agency's own tasks, the most pressing first."""
+    return await repository.list_tasks(session, agency=agency, state=state, after=after, limit=limit)
