@@ -25,7 +25,11 @@ def _room(request: Request) -> Room:
 def _idempotency_key(
     told: Annotated[
         str | None,
-        Header(alias="Idempotency-Key", description="draft-ietf-httpapi-idempotency-key-header-07, or bare"),
+        Header(
+            alias="Idempotency-Key",
+            description="draft-ietf-httpapi-idempotency-key-header-07, or bare",
+            json_schema_extra={"pattern": f"^({_KEY.pattern})$"},
+        ),
     ] = None,
 ) -> str | None:
     if told is None:

@@ -20,15 +20,9 @@ from common.contracts.vocabulary import (
 from common.schemas import In, Out
 from intake.domain.child import Child
 from intake.domain.report import Report
-from intake.domain.territory import Territory, read_territory
+from intake.domain.territory import REGIONS, Territory, read_territory
 
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def _known_territory(code: str) -> str:
-    if read_territory(code) is None:
-        raise PydanticCustomError("territory_unknown", "not a region of the list")
-    return code
 
 
 def _unique(concerns: tuple[Concern, ...]) -> tuple[Concern, ...]:
@@ -46,14 +40,19 @@ def _written_date(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: ``9.0`` is an integer (JSON Schema 2020-12 §6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _blank_is_unknown(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+_CODES = "|".join(sorted(region.removeprefix("KZ-") for region in REGIONS))
 TerritoryCode = Annotated[
     str,
-    StringConstraints(max_length=9, pattern=r"^(KZ-[0-9]{2}|[0-9]{9})$"),
-    AfterValidator(_known_territory),
+    StringConstraints(pattern=f"^(KZ-({_CODES})|({_CODES})[0-9]{{7}})$"),
     Field(description="ISO 3166-2 (`KZ-75`) or a KATO code of nine digits", examples=["KZ-75"]),
 ]
 Short = Annotated[
@@ -63,7 +62,7 @@ Line = Annotated[Annotated[str, StringConstraints(max_length=500)] | None, Befor
 Text = Annotated[
     Annotated[str, StringConstraints(max_length=20_000)] | None, BeforeValidator(_blank_is_unknown)
 ]
-Age = Annotated[int, Field(strict=True, ge=0, le=130)]
+Age = Annotated[Annotated[int, Field(strict=True, ge=0, le=130)], BeforeValidator(_whole)]
 
 
 class ChildIn(In):

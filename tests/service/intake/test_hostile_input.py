@@ -112,7 +112,7 @@ UNFIT: dict[str, bytes] = {
     "date as text of seconds": with_child("birth_date", '"1456704000"'),
     "date as float": with_child("birth_date", "0.5"),
     "age as text": with_child("age", '"9"'),
-    "age as float": with_child("age", "9.0"),
+    "age as float": with_child("age", "9.5"),
     "age as flag": with_child("age", "true"),
     "negative age": with_child("age", "-1"),
     "huge age": with_child("age", "99999999999999999999999999"),
