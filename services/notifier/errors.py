@@ -1,6 +1,14 @@
 """What notifier may refuse, by name."""
 
-from common.errors import Conflict, Forbidden, Gone, Invalid, NotFound, Unavailable, UnsupportedMedia
+from common.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    Unavailable,
+    UnsupportedMedia,
+)
 
 
 class AlertUnknown(NotFound):
@@ -43,8 +51,12 @@ class ReceiptMediaUnknown(UnsupportedMedia):
     """A receipt is JSON or a compact JWS (application/jose)."""
 
 
-class FactsNotAcceptable(Invalid):
-    """These facts cannot be evaluated."""
+class ReceiptNotReadable(Invalid):
+    """This is not a receipt."""
+
+
+class AgencyUnknown(Forbidden):
+    """These credentials name no agency."""
 
 
 class RegistryAway(Unavailable):

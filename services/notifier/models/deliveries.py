@@ -82,6 +82,7 @@ deliveries = Table(
     postgresql_with={"fillfactor": "70"},
 )
 Index("ix_deliveries_alert_id", deliveries.c.alert_id)
+Index("ix_deliveries_planned_at_id", deliveries.c.planned_at, deliveries.c.id)
 Index("ix_deliveries_agency_id_planned_at", deliveries.c.agency_id, deliveries.c.planned_at)
 Index(
     "ix_deliveries_sendable",

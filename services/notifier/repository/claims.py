@@ -15,10 +15,11 @@ from sqlalchemy import and_, case, insert, or_, select, text, update
 
 from common.db import Session, lock_due
 from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
-from notifier.domain.schedule import ORDER, Urgency
+from notifier.domain.schedule import BY_ORDER, ORDER, Urgency
 from notifier.models import attempts, deliveries, endpoint_versions, endpoints, notices
 from notifier.models.deliveries import SENDABLE, WATCHED
 from notifier.repository.bulk import CHUNK, table_of
+from notifier.repository.directory import list_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Claimed:
     concurrency: int
     url: str | None = None
     body: bytes | None = field(default=None, repr=False)
+    sealed_keys: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +142,10 @@ async def claim(
             for row in rows
         ],
     )
-    return await _complete(session, token)
+    return await _complete(session, token, now=now)
 
 
-async def _complete(session: Session, token: UUID) -> list[Claimed]:
+async def _complete(session: Session, token: UUID, *, now: datetime) -> list[Claimed]:
     """What was claimed under ``token``, urgent first, with address and body as they are in force now."""
     result = await session.execute(
         select(
@@ -174,14 +176,15 @@ async def _complete(session: Session, token: UUID) -> list[Claimed]:
         .where(deliveries.c.claim_token == token)
         .order_by(deliveries.c.urgency, deliveries.c.planned_at)
     )
-    by_rank = {rank: urgency for urgency, rank in ORDER.items()}
+    rows = result.all()
+    keys = await list_keys(session, {row.endpoint_id for row in rows}, now=now)
     return [
         Claimed(
             delivery_id=row.id,
             token=token,
             attempt=row.attempt_no,
             endpoint_id=row.endpoint_id,
-            urgency=by_rank[row.urgency],
+            urgency=BY_ORDER[row.urgency],
             deadline=row.deadline_at,
             leased_until=row.next_wakeup_at,
             alert_id=row.alert_id,
@@ -190,9 +193,18 @@ async def _complete(session: Session, token: UUID) -> list[Claimed]:
             concurrency=row.concurrency,
             url=None if row.revoked_at else row.url,
             body=row.body,
+            sealed_keys=tuple(keys.get(row.endpoint_id, ())),
         )
-        for row in result.all()
+        for row in rows
     ]
+
+
+async def is_held(session: Session, delivery_id: UUID, token: UUID) -> bool:
+    """Whether the fence still stands: nobody else claimed, answered or rerouted the delivery since."""
+    found = await session.execute(
+        select(deliveries.c.id).where(deliveries.c.id == delivery_id, deliveries.c.claim_token == token)
+    )
+    return found.first() is not None
 
 
 async def write_results(session: Session, results: Sequence[Result]) -> tuple[list[Moved], list[Moved]]:
@@ -220,8 +232,8 @@ async def write_results(session: Session, results: Sequence[Result]) -> tuple[li
 async def _write_attempts(session: Session, results: Sequence[Result]) -> None:
     ended = table_of(
         "ended",
-        (attempts.c.delivery_id, attempts.c.no, attempts.c.claim_token, attempts.c.ended_at, attempts.c.outcome,
-         attempts.c.status),
+        (attempts.c.delivery_id, attempts.c.no, attempts.c.claim_token, attempts.c.ended_at,
+         attempts.c.outcome, attempts.c.status),
         [(r.delivery_id, r.attempt, r.token, r.ended_at, r.outcome, r.status) for r in results],
     )  # fmt: skip
     await session.execute(
@@ -316,10 +328,10 @@ async def has_overdue(session: Session, *, now: datetime) -> bool:
 async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[Overdue]:
     """Rows that are leased, transmitted or without an endpoint, and whose wake-up time passed."""
     columns: tuple[Any, ...] = (
-        deliveries.c.id, deliveries.c.alert_id, deliveries.c.agency_id, deliveries.c.role, deliveries.c.bodies,
-        deliveries.c.state, deliveries.c.reason, deliveries.c.urgency, deliveries.c.attempt_no,
-        deliveries.c.claim_token, deliveries.c.escalation_level, deliveries.c.endpoint_id,
-        deliveries.c.deadline_at, deliveries.c.is_test,
+        deliveries.c.id, deliveries.c.alert_id, deliveries.c.agency_id, deliveries.c.role,
+        deliveries.c.bodies, deliveries.c.state, deliveries.c.reason, deliveries.c.urgency,
+        deliveries.c.attempt_no, deliveries.c.claim_token, deliveries.c.escalation_level,
+        deliveries.c.endpoint_id, deliveries.c.deadline_at, deliveries.c.is_test,
     )  # fmt: skip
     query = lock_due(
         select(*columns)
@@ -327,7 +339,6 @@ async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[O
         .order_by(deliveries.c.next_wakeup_at)
         .limit(limit)
     )
-    by_rank = {rank: urgency for urgency, rank in ORDER.items()}
     return [
         Overdue(
             delivery_id=row[0],
@@ -337,7 +348,7 @@ async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[O
             bodies=tuple(row[4]),
             state=State(row[5]),
             reason=Reason(row[6]) if row[6] else None,
-            urgency=by_rank[row[7]],
+            urgency=BY_ORDER[row[7]],
             attempt=row[8],
             token=row[9],
             escalation_level=row[10],

@@ -1,7 +1,7 @@
 """The copy of the registry: who holds what, and where to send. Nothing here is cached on the send path."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ class Route:
     url: str
     concurrency: int
     receipt_key: str | None
+    sealed_keys: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
 
 async def find_directory(session: Session, territory: str) -> Directory:
@@ -86,15 +87,20 @@ def _routes() -> Any:
     )
 
 
-async def find_routes(session: Session, agency_ids: Iterable[UUID]) -> Mapping[UUID, Route]:
-    """The endpoint of each of these agencies; an agency without one is not in the answer."""
+async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: datetime) -> Mapping[UUID, Route]:
+    """The endpoint of each of these agencies with its keys; an agency without one is not in the answer."""
     wanted = list(agency_ids)
     if not wanted:
         return {}
     result = await session.execute(
         _routes().where(endpoints.c.agency_id.in_(wanted)).order_by(endpoints.c.id.desc())
     )
-    return {row[0]: Route(*row) for row in result.all()}
+    found = {row[0]: Route(*row) for row in result.all()}
+    keys = await list_keys(session, [route.endpoint_id for route in found.values()], now=now)
+    return {
+        agency: replace(route, sealed_keys=tuple(keys.get(route.endpoint_id, ())))
+        for agency, route in found.items()
+    }
 
 
 async def list_routes(session: Session) -> Sequence[Route]:
@@ -105,6 +111,14 @@ async def list_routes(session: Session) -> Sequence[Route]:
 async def find_route(session: Session, endpoint_id: UUID) -> Route | None:
     """One endpoint in force."""
     row = (await session.execute(_routes().where(endpoints.c.id == endpoint_id))).first()
+    return Route(*row) if row else None
+
+
+async def find_sibling(session: Session, endpoint_id: UUID) -> Route | None:
+    """Another endpoint in force of the same agency."""
+    agency = select(endpoints.c.agency_id).where(endpoints.c.id == endpoint_id).scalar_subquery()
+    query = _routes().where(endpoints.c.agency_id == agency, endpoints.c.id != endpoint_id)
+    row = (await session.execute(query.order_by(endpoints.c.id).limit(1))).first()
     return Route(*row) if row else None
 
 
@@ -185,17 +199,25 @@ async def revoke_endpoint(
 
 async def list_keys(
     session: Session, endpoint_ids: Iterable[UUID], *, now: datetime
-) -> dict[UUID, list[bytes]]:
-    """Sealed signing keys in force, newest first, by endpoint."""
+) -> dict[UUID, list[tuple[int, bytes]]]:
+    """Numbers and sealed signing keys in force, newest first, by endpoint."""
+    wanted = list(endpoint_ids)
+    if not wanted:
+        return {}
     result = await session.execute(
-        select(endpoint_keys.c.endpoint_id, endpoint_keys.c.sealed, endpoint_keys.c.retires_at)
-        .where(endpoint_keys.c.endpoint_id.in_(list(endpoint_ids)))
+        select(
+            endpoint_keys.c.endpoint_id,
+            endpoint_keys.c.no,
+            endpoint_keys.c.sealed,
+            endpoint_keys.c.retires_at,
+        )
+        .where(endpoint_keys.c.endpoint_id.in_(wanted))
         .order_by(endpoint_keys.c.no.desc())
     )
-    found: dict[UUID, list[bytes]] = {}
-    for endpoint_id, sealed, retires_at in result.all():
+    found: dict[UUID, list[tuple[int, bytes]]] = {}
+    for endpoint_id, no, sealed, retires_at in result.all():
         if retires_at is None or retires_at > now:
-            found.setdefault(endpoint_id, []).append(sealed)
+            found.setdefault(endpoint_id, []).append((no, sealed))
     return found
 
 

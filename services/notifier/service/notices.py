@@ -197,5 +197,6 @@ def _claim(
             concurrency=route.concurrency,
             url=route.url,
             body=body,
+            sealed_keys=route.sealed_keys,
         )
     )

@@ -56,7 +56,9 @@ async def plan_alert(session: Session, desk: Desk, event: AlertReceived, *, now:
     alert = _alert_row(event, edition, evaluation, planned, place, sealed, traceparent, now=now)
     if not await alert_rows.add_alert(session, alert):
         return
-    routes = await find_routes(session, {d.agency for d in planned.deliveries if d.agency is not None})
+    routes = await find_routes(
+        session, {d.agency for d in planned.deliveries if d.agency is not None}, now=now
+    )
     duties = {duty.id: _notice_duty(duty) for duty in planned.duties}
     written = write(
         desk, event.alert_id, planned.deliveries, duties, routes, traceparent=traceparent, now=now

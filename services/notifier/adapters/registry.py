@@ -1,0 +1,45 @@
+"""The registry, asked for everything it says now when our copy has to be rebuilt."""
+
+import json
+
+import httpx
+
+from common.contracts import Event
+from common.envelope import UnreadableEvent, decode
+from common.identity import ServiceTokens
+from notifier.errors import RegistryAway
+
+SECONDS = 10.0
+
+
+class RegistryClient:
+    """Client of ``GET /internal/snapshot``."""
+
+    def __init__(self, url: str, tokens: ServiceTokens) -> None:
+        self._url = url
+        self._tokens = tokens
+
+    async def list_facts(self) -> list[Event]:
+        """Every fact of the register as the event that said it, agencies before endpoints.
+
+        Raises:
+            RegistryAway: no answer, a refusal, or something that is no snapshot.
+        """
+        facts: list[Event] = []
+        after: str | None = None
+        try:
+            async with httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client:
+                while True:
+                    answer = await client.get(
+                        f"{self._url}/internal/snapshot",
+                        params={"after": after} if after else {},
+                        headers={"Authorization": f"Bearer {self._tokens.mint('registry')}"},
+                    )
+                    answer.raise_for_status()
+                    page = answer.json()
+                    facts += [decode(json.dumps(item).encode()).event for item in page["items"]]
+                    after = page["next"]
+                    if after is None:
+                        return facts
+        except (httpx.HTTPError, UnreadableEvent, ValueError, KeyError, TypeError) as error:
+            raise RegistryAway from error

@@ -1,0 +1,185 @@
+"""Standard Webhooks over aiohttp: signed, no redirects, no cookies, capped answers, guarded addresses.
+
+``traceparent`` never leaves: it would let agencies link what they are told (architecture §2.10).
+"""
+
+import base64
+import hmac
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from aiohttp.resolver import ThreadedResolver
+
+from notifier.domain.address import Network, is_sendable_url, may_dial
+from notifier.domain.channel import Answer, Parcel
+from notifier.domain.delivery import Outcome
+
+ANSWER_BYTES = 1024
+"""So much of an answer is read to keep its connection usable; nothing of it is kept."""
+KEPT_ALIVE_SECONDS = 20.0
+MAX_HEADER_BYTES = 8190
+MAX_RETRY_AFTER = timedelta(days=30)
+USER_AGENT = "dabyl/1"
+
+
+class AddressForbidden(OSError):
+    """The name led to an address that we never dial."""
+
+    def __init__(self) -> None:
+        # One text for all: when every address of a name is refused, the dialler hands on the first error.
+        super().__init__("address not allowed")
+
+
+class Webhook:
+    """The push channel.
+
+    Args:
+        allowed: networks that may be dialled although they are special, in the clear and on any port
+            (loopback in the embedded stack).
+    """
+
+    def __init__(self, *, allowed: tuple[Network, ...] = ()) -> None:
+        self._allowed = allowed
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    async def send(self, parcel: Parcel, *, now: datetime) -> Answer:
+        """POST the notice once. What the other side does is an outcome, never an exception."""
+        if not is_sendable_url(parcel.url):
+            return Answer(Outcome.UNSENDABLE)
+        progress = SimpleNamespace(is_sent=False)
+        session = self._session(parcel.url.partition(":")[0].lower())
+        try:
+            async with session.post(
+                parcel.url,
+                data=parcel.body,
+                headers=signed_headers(parcel, now=now),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=parcel.timeout.total_seconds()),
+                trace_request_ctx=progress,
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
+            ) as answer:
+                await _drain(answer)
+                return judge(answer.status, answer.headers, now=now)
+        except aiohttp.ClientConnectorError as error:
+            is_forbidden = isinstance(error.os_error, AddressForbidden)
+            return Answer(Outcome.FORBIDDEN_ADDRESS if is_forbidden else Outcome.UNREACHABLE)
+        except aiohttp.InvalidURL:
+            return Answer(Outcome.UNSENDABLE)
+        except aiohttp.ClientResponseError:
+            return Answer(Outcome.FAILED)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return Answer(Outcome.NO_ANSWER if progress.is_sent else Outcome.UNREACHABLE)
+
+    async def close(self) -> None:
+        """Give connections back."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    def _session(self, scheme: str) -> aiohttp.ClientSession:
+        session = self._sessions.get(scheme)
+        if session is None:
+            session = self._sessions[scheme] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0,  # lanes bound what is in flight
+                    use_dns_cache=False,
+                    resolver=ThreadedResolver(),
+                    keepalive_timeout=KEPT_ALIVE_SECONDS,
+                    socket_factory=self._dialler(scheme),
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # nobody unpacks a bomb
+                trust_env=False,
+                trace_configs=[_watch_sending()],
+                headers={"User-Agent": USER_AGENT},
+            )
+        return session
+
+    def _dialler(self, scheme: str) -> Any:
+        """Makes the socket for one address, and is so the last to see which one is really dialled."""
+
+        def make(info: Any) -> socket.socket:
+            family, kind, protocol, _, target = info
+            try:
+                address = ip_address(target[0])
+            except ValueError:
+                # Decimal or short forms reach this place unresolved; the system would read them as addresses.
+                raise AddressForbidden from None
+            if len(target) > 3 and target[3]:
+                raise AddressForbidden
+            if not may_dial(address, scheme=scheme, port=int(target[1]), allowed=self._allowed):
+                raise AddressForbidden
+            return socket.socket(family, kind, protocol)
+
+        return make
+
+
+def signed_headers(parcel: Parcel, *, now: datetime) -> dict[str, str]:
+    """Standard Webhooks headers; one signature a key, so that a key can be replaced without a gap."""
+    stamp = str(int(now.timestamp()))
+    content = f"{parcel.delivery_id}.{stamp}.".encode() + parcel.body
+    signatures = (base64.b64encode(hmac.digest(key, content, "sha256")).decode() for key in parcel.keys)
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": str(parcel.delivery_id),
+        "webhook-timestamp": stamp,
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+    }
+
+
+def judge(status: int, headers: Mapping[str, str], *, now: datetime) -> Answer:
+    """What an HTTP answer means."""
+    wish = retry_after(headers.get("Retry-After"), now=now)
+    if 200 <= status < 300:
+        return Answer(Outcome.ACCEPTED, status)
+    if 300 <= status < 400:
+        return Answer(Outcome.REDIRECTED, status)
+    if status == 410:
+        return Answer(Outcome.GONE, status)
+    if status == 429 or (status == 503 and wish is not None):
+        return Answer(Outcome.THROTTLED, status, wish)
+    return Answer(Outcome.REFUSED if 400 <= status < 500 else Outcome.FAILED, status)
+
+
+def retry_after(value: str | None, *, now: datetime) -> timedelta | None:
+    """``Retry-After`` in either form (RFC 9110 §10.2.3); the past and the unreadable are nothing."""
+    if value is None:
+        return None
+    text = value.strip()
+    try:
+        if text.isascii() and text.isdigit():
+            wish = timedelta(seconds=int(text[:12]))
+        else:
+            moment = parsedate_to_datetime(text)
+            wish = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(wish, MAX_RETRY_AFTER) if wish > timedelta(0) else None
+
+
+async def _drain(answer: aiohttp.ClientResponse) -> None:
+    """Read a little, so that the connection can be used again; a longer answer costs it."""
+    try:
+        await answer.content.read(ANSWER_BYTES)
+        if not answer.content.at_eof():
+            answer.close()
+    except (aiohttp.ClientError, OSError):
+        answer.close()
+
+
+def _watch_sending() -> aiohttp.TraceConfig:
+    """Note when a request begins to leave: after that, silence is no proof that they do not have it."""
+    trace = aiohttp.TraceConfig()
+
+    async def sent(_session: Any, context: Any, _params: Any) -> None:
+        context.trace_request_ctx.is_sent = True
+
+    trace.on_request_headers_sent.append(sent)
+    return trace

@@ -1,0 +1,81 @@
+"""The only place where notifier's parts meet."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from common.http import create_app
+from common.parts import Parts, Service
+from notifier.adapters.lanes import BusLanes
+from notifier.adapters.registry import RegistryClient
+from notifier.adapters.webhook import Webhook
+from notifier.consumers import effects
+from notifier.domain.address import networks
+from notifier.domain.schedule import TIERS, Tier, Urgency
+from notifier.jobs import jobs
+from notifier.lawbook import Lawbook
+from notifier.router import ROUTERS
+from notifier.router.counter import Counter
+from notifier.service.desk import Desk
+from notifier.service.dispatch import Dispatcher
+from notifier.service.endpoints import list_lanes
+from notifier.settings import Settings
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+def build(settings: Settings, parts: Parts) -> Service:
+    """Put the service together; nothing runs yet."""
+    allowed = networks((*(LOOPBACK if settings.allow_loopback else ()), *settings.allow_networks))
+    channel = Webhook(allowed=allowed)
+    dispatcher = Dispatcher(parts.db, channel, parts.telemetry, parts.now)
+    lanes = BusLanes(parts.bus, dispatcher)
+    desk = Desk(
+        lawbook=Lawbook.load(),
+        keys=parts.keys,
+        public_url=settings.public_url.rstrip("/"),
+        lanes=lanes,
+        tiers=_tiers(settings),
+    )
+    dispatcher.attach(desk)
+
+    async def endpoints() -> Sequence[UUID]:
+        async with parts.db.reading() as session:
+            return await list_lanes(session)
+
+    async def follow_lanes(stop: asyncio.Event) -> None:
+        await lanes.follow(endpoints, stop)
+
+    counter = Counter(
+        db=parts.db,
+        desk=desk,
+        channel=channel,
+        telemetry=parts.telemetry,
+        now=parts.now,
+        registry=RegistryClient(settings.url_of("registry"), parts.tokens).list_facts,
+    )
+    consumed = effects(desk)
+    return Service(
+        name="notifier",
+        app=create_app(
+            parts, title="Dabyl notifier", routers=ROUTERS, effects=consumed, state={"counter": counter}
+        ),
+        effects=consumed,
+        jobs=jobs(parts.db, desk, parts.now),
+        background=[dispatcher.run, follow_lanes],
+        close=[channel.close],
+    )
+
+
+def _tiers(settings: Settings) -> dict[Urgency, Tier]:
+    within: dict[Urgency, timedelta | None] = {
+        Urgency.IMMEDIATE: settings.acknowledge_immediate,
+        Urgency.URGENT: settings.acknowledge_urgent,
+        Urgency.ROUTINE: settings.acknowledge_routine,
+    }
+    return {
+        urgency: replace(tier, acknowledge_within=within[urgency] or tier.acknowledge_within)
+        for urgency, tier in TIERS.items()
+    }

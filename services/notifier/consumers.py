@@ -1,0 +1,60 @@
+"""Door 2: events. Each takes effect once, inside the inbox's transaction."""
+
+from collections.abc import Mapping
+
+from common.contracts import Event
+from common.contracts.casework import CaseManagerAppointed
+from common.contracts.intake import AlertReceived, ContentOpened
+from common.contracts.registry import (
+    AgencyRegistered,
+    AgencyRetired,
+    BodyDeclaredAbsent,
+    EndpointRegistered,
+    EndpointRevoked,
+)
+from common.db import Session
+from common.inbox import Effect
+from common.timing import Now
+from notifier.service import directory, duties, planning, receipts
+from notifier.service.desk import Desk
+
+
+def effects(desk: Desk) -> Mapping[type[Event], Effect]:
+    """What each event does here."""
+
+    async def receive_alert(session: Session, event: AlertReceived, *, now: Now) -> None:
+        await planning.plan_alert(session, desk, event, now=now())
+
+    async def open_content(session: Session, event: ContentOpened, *, now: Now) -> None:
+        await receipts.open_content(
+            session, desk, event.delivery_id, at=event.opened_at, person=event.person, now=now()
+        )
+
+    async def appoint_case_manager(session: Session, event: CaseManagerAppointed, *, now: Now) -> None:
+        await duties.meet_by_appointment(session, event, now=now())
+
+    async def register_agency(session: Session, event: AgencyRegistered, *, now: Now) -> None:
+        await directory.take_agency(session, desk, event, now=now())
+
+    async def retire_agency(session: Session, event: AgencyRetired, *, now: Now) -> None:  # noqa: ARG001  # the signature of every effect
+        await directory.retire_agency(session, event)
+
+    async def register_endpoint(session: Session, event: EndpointRegistered, *, now: Now) -> None:
+        await directory.take_endpoint(session, desk, event, now=now())
+
+    async def revoke_endpoint(session: Session, event: EndpointRevoked, *, now: Now) -> None:
+        await directory.take_revocation(session, event, now=now())
+
+    async def declare_absence(session: Session, event: BodyDeclaredAbsent, *, now: Now) -> None:
+        await directory.take_absence(session, desk, event, now=now())
+
+    return {
+        AlertReceived: receive_alert,
+        ContentOpened: open_content,
+        CaseManagerAppointed: appoint_case_manager,
+        AgencyRegistered: register_agency,
+        AgencyRetired: retire_agency,
+        EndpointRegistered: register_endpoint,
+        EndpointRevoked: revoke_endpoint,
+        BodyDeclaredAbsent: declare_absence,
+    }

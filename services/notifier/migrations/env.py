@@ -1,0 +1,4 @@
+from common.migrating import run_env
+from notifier.models import METADATA
+
+run_env(METADATA)

@@ -1,0 +1,91 @@
+"""An agency's inbox: what waits for it, and what it fetched."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select, tuple_, update
+
+from common.db import Session
+from notifier.domain.delivery import OPEN, Fact, State, states_before
+from notifier.models import deliveries, notices
+from notifier.repository.claims import Moved
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """A notice that waits for its agency."""
+
+    delivery_id: UUID
+    state: State
+    planned_at: datetime
+    body: bytes = field(repr=False)
+
+
+async def list_inbox(
+    session: Session, agency_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[InboxItem]:
+    """Notices that the agency has not answered, oldest first.
+
+    After a cursor come the later ones and every one that was never handed over: commits do not happen
+    in the order of their times, and a notice must not fall through between two looks.
+    """
+    query = (
+        select(deliveries.c.id, deliveries.c.state, deliveries.c.planned_at, notices.c.body)
+        .join(notices, notices.c.delivery_id == deliveries.c.id)
+        .where(
+            deliveries.c.agency_id == agency_id,
+            deliveries.c.state.in_([*OPEN, State.DEAD]),
+        )
+        .order_by(deliveries.c.planned_at, deliveries.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(
+            or_(
+                tuple_(deliveries.c.planned_at, deliveries.c.id) > after,
+                deliveries.c.transmitted_at.is_(None),
+            )
+        )
+    return [InboxItem(row[0], State(row[1]), row[2], row[3]) for row in (await session.execute(query)).all()]
+
+
+async def mark_pulled(
+    session: Session, ids: Collection[UUID], *, now: datetime, wakeups: Mapping[int, datetime]
+) -> list[tuple[Moved, int, int]]:
+    """Note that the authenticated agency fetched these notices.
+
+    Args:
+        wakeups: next alarm by stored urgency.
+
+    Returns:
+        What is transmitted by it, with the number of the attempt and the stored urgency.
+    """
+    moved = []
+    for rank, wakeup in wakeups.items():
+        result = await session.execute(
+            update(deliveries)
+            .where(
+                deliveries.c.id.in_(list(ids)),
+                deliveries.c.urgency == rank,
+                deliveries.c.state.in_(states_before(Fact.PULLED)),
+            )
+            .values(
+                state=State.TRANSMITTED,
+                reason=None,
+                claim_token=None,
+                attempt_no=deliveries.c.attempt_no + 1,
+                transmitted_at=now,
+                next_wakeup_at=wakeup,
+            )
+            .returning(
+                deliveries.c.id,
+                deliveries.c.alert_id,
+                deliveries.c.agency_id,
+                deliveries.c.role,
+                deliveries.c.attempt_no,
+            )
+        )
+        moved += [(Moved(row[0], row[1], row[2], row[3], now), row[4], rank) for row in result.all()]
+    return moved

@@ -1,0 +1,60 @@
+"""Alerts: the live list, one alert, its timeline."""
+
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Response
+
+from common.http import After, Limit, Page, Reading, write_cursor
+from common.identity import Caller
+from notifier.router.counter import AtCounter, moment_and_id
+from notifier.schemas import AlertOut, TimelineFactOut, TimelineOut
+from notifier.service import reading
+from notifier.service.timeline import timeline
+
+router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
+
+
+@router.get("", summary="Alerts, newest first, with counts of delivery states")
+async def list_alerts(
+    response: Response,
+    session: Reading,
+    caller: Caller,
+    after: After = None,
+    limit: Limit = 50,
+    if_none_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> Page[AlertOut]:
+    """Cheap to poll: with ``If-None-Match`` an unchanged page is a 304 without a body."""
+    seen = await reading.list_alerts(session, caller, after=moment_and_id(after), limit=limit + 1)
+    shown = seen[:limit]
+    last = shown[-1] if len(seen) > limit else None
+    page: Page[AlertOut] = Page(
+        items=[AlertOut.model_validate(row) for row in await reading.summaries(session, shown)],
+        next=write_cursor(last.alert.received_at.isoformat(), str(last.shown_id)) if last else None,
+    )
+    tag = f'"{hashlib.sha256(page.model_dump_json().encode()).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and tag in (one.strip() for one in if_none_match.split(",")):
+        return Response(status_code=304, headers=headers)  # type: ignore[return-value]  # FastAPI sends it as it is
+    response.headers.update(headers)
+    return page
+
+
+@router.get("/{alert_id}", summary="One alert")
+async def get_alert(alert_id: UUID, session: Reading, caller: Caller) -> AlertOut:
+    """Ids, times and counts of states."""
+    seen = await reading.see_alert(session, caller, alert_id)
+    return AlertOut.model_validate((await reading.summaries(session, [seen]))[0])
+
+
+@router.get("/{alert_id}/timeline", summary="Who was told when, and what came of it")
+async def get_timeline(alert_id: UUID, session: Reading, caller: Caller, counter: AtCounter) -> TimelineOut:
+    """Ordered facts; the trace id is for the operator."""
+    seen = await reading.see_alert(session, caller, alert_id)
+    facts = await timeline(session, counter.desk, seen)
+    return TimelineOut(
+        alert=seen.shown_id,
+        trace_id=seen.trace_id,
+        items=[TimelineFactOut.model_validate(fact) for fact in facts],
+    )

@@ -1,0 +1,66 @@
+"""Signing keys and test notices of endpoints."""
+
+import asyncio
+import time
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from common.identity import Principal, require
+from common.schemas import In
+from notifier.errors import EndpointUnknown
+from notifier.router.counter import AtCounter, Counter
+from notifier.schemas import SigningKeyOut, TestOut
+from notifier.service import endpoints
+
+router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
+
+Registrar = Annotated[Principal, Depends(require("registrar"))]
+
+HEARD_WITHIN_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 0.05
+
+
+class NothingIn(In):
+    """An empty object: there is nothing to choose."""
+
+
+@router.post("/{endpoint_id}/signing-key", summary="A new signing key; shown once", status_code=201)
+async def issue_signing_key(
+    endpoint_id: UUID, caller: Registrar, counter: AtCounter, _body: NothingIn | None = None
+) -> SigningKeyOut:
+    """The key before it signs beside the new one for a day, so that the agency can change over."""
+    await _wait_until_heard(counter, endpoint_id)
+    async with counter.db.transaction() as session:
+        secret = await endpoints.issue_key(
+            session, counter.desk, endpoint_id, actor=caller.subject, now=counter.now()
+        )
+    return SigningKeyOut(secret=secret)
+
+
+@router.post("/{endpoint_id}/test", summary="Send a test notice and say what came of it")
+async def send_test_notice(
+    endpoint_id: UUID, caller: Registrar, counter: AtCounter, _body: NothingIn | None = None
+) -> TestOut:
+    """The notice belongs to no alert and says ``test`` in its signed bytes."""
+    await _wait_until_heard(counter, endpoint_id)
+    delivery_id, answer = await endpoints.send_test(
+        counter.db, counter.desk, counter.channel, endpoint_id, actor=caller.subject, now=counter.now
+    )
+    return TestOut(delivery=delivery_id, outcome=answer.outcome.value, status=answer.status)
+
+
+async def _wait_until_heard(counter: Counter, endpoint_id: UUID) -> None:
+    """An endpoint registered a moment ago travels to us by event: give it the time."""
+    until = time.monotonic() + HEARD_WITHIN_SECONDS
+    while True:
+        try:
+            async with counter.db.reading() as session:
+                await endpoints.find_usable(session, endpoint_id)
+        except EndpointUnknown:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        else:
+            return

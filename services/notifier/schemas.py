@@ -1,0 +1,314 @@
+"""Shapes on the wire."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+
+from common.contracts.vocabulary import AgeBand, Channel, Concern, Occasion, OffenderRelation, ReportedBy
+from common.schemas import In, Out
+from notifier.domain.facts import Facts
+from notifier.domain.receipt import Receipt, ReceiptStatus
+
+_DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ].+", re.ASCII | re.DOTALL)
+
+
+def _written_out(value: Any) -> Any:
+    # pydantic would take a bare number for seconds since 1970.
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE_AND_TIME.fullmatch(value)):
+        return value
+    raise ValueError("not a date and time")
+
+
+def _utc(value: datetime) -> datetime:
+    if not 1990 <= value.year <= 2200:  # also keeps conversion away from the ends of the calendar
+        raise ValueError("out of range")
+    return value.astimezone(UTC)
+
+
+def _printable(value: str) -> str:
+    if not value.strip() or any(unicodedata.category(letter).startswith("C") for letter in value):
+        raise ValueError("not one line of text")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_utc)]
+"""RFC 3339 with an offset; kept in UTC."""
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+"""One line of text."""
+
+Territory = Annotated[str, StringConstraints(pattern=r"^(KZ-[0-9]{2}|[0-9]{9})$")]
+"""ISO 3166-2 or KATO code."""
+
+RoleCode = Annotated[str, StringConstraints(max_length=60, pattern=r"^[a-z][a-z0-9_]*$")]
+Flag = Annotated[bool, Field(strict=True)]
+State = Literal[
+    "waiting", "leased", "transmitted", "acknowledged", "rejected", "dead", "cancelled", "superseded"
+]
+
+
+class OffenderIn(In):
+    """What is known of the alleged offender's relation to the child; nobody is named."""
+
+    relation: OffenderRelation = OffenderRelation.UNKNOWN
+
+
+class FactsIn(In):
+    """Facts to be evaluated: an alert without anything personal."""
+
+    territory: Territory
+    concerns: list[Concern] = Field(min_length=1, max_length=7)
+    reporter: RoleCode = Field(
+        "education_org", description="role code, or `child`, `parent`, `citizen`, `anonymous`"
+    )
+    reported_by: ReportedBy | None = None
+    received_at: Instant | None = Field(None, description="now, unless given")
+    occasion: Occasion = Occasion.OWN_DUTIES
+    channel: Channel = Channel.SYSTEM
+    cyber: Flag = False
+    direct_threat: Flag = False
+    needs_medical_care: Flag = False
+    without_parental_care: Flag = False
+    alleged_offender: OffenderIn = OffenderIn()
+    parents_may_be_informed: Flag | None = None
+    child_age: int | None = Field(None, strict=True, ge=0, le=17)
+    age_band: AgeBand = AgeBand.UNKNOWN
+    regional_body: Flag | None = Field(
+        None, description="what if there were none; as registered, unless given"
+    )
+
+    def to_facts(self, *, now: datetime, regional_body: bool) -> Facts:
+        """As the law is asked."""
+        return Facts(
+            received_at=self.received_at or now,
+            territory=self.territory,
+            concerns=frozenset(concern.value for concern in self.concerns),
+            reporter=self.reporter,
+            reported_by=self.reported_by.value if self.reported_by else None,
+            occasion=self.occasion.value,
+            channel=self.channel.value,
+            cyber=self.cyber,
+            direct_threat=self.direct_threat,
+            needs_medical_care=self.needs_medical_care,
+            without_parental_care=self.without_parental_care,
+            offender_relation=self.alleged_offender.relation.value,
+            parents_may_be_informed=self.parents_may_be_informed,
+            child_age=self.child_age,
+            age_band=self.age_band.value,
+            regional_body=regional_body,
+        )
+
+
+class PersonIn(In):
+    """Who answers for the agency."""
+
+    name: Line
+    position: Line
+
+
+class ReceiptIn(In):
+    """An agency's answer to a notice."""
+
+    delivery: UUID
+    notice_digest: str = Field(pattern=r"^[0-9a-fA-F]{64}$", description="SHA-256 of the notice's bytes")
+    status: ReceiptStatus
+    reason: (
+        Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_printable)] | None
+    ) = None
+    person: PersonIn
+    reference: Line | None = Field(None, description="the agency's own number")
+    at: Instant
+
+    def to_receipt(self) -> Receipt:
+        """As the service takes it."""
+        return Receipt(
+            delivery_id=self.delivery,
+            notice_digest=self.notice_digest,
+            status=self.status,
+            at=self.at,
+            person_name=self.person.name,
+            person_position=self.person.position,
+            reason=self.reason,
+            reference=self.reference,
+        )
+
+
+class DutyOut(Out):
+    """A duty as the preview shows it."""
+
+    rule: str
+    citation: dict[str, str]
+    duty: dict[str, str]
+    obliged: str
+    recipient: str | None
+    force: str
+    starts_at: datetime
+    due_at: datetime | None
+    breach_at: datetime | None
+
+
+class ReasonedDutyOut(DutyOut):
+    """A duty that is only shown, or must not be done, and the code that says why."""
+
+    reason: str
+
+
+class PreviewOut(Out):
+    """What the law says about these facts."""
+
+    edition: str
+    obligations: list[DutyOut]
+    advisories: list[ReasonedDutyOut]
+    withheld: list[ReasonedDutyOut]
+
+
+class ObligationOut(DutyOut):
+    """A duty in the ledger."""
+
+    id: UUID
+    kind: str
+    state: Literal["pending", "open", "met", "waived", "cancelled"]
+    edition: str
+    obliged_agency: UUID | None
+    delivery: UUID | None
+    dispatch_at: datetime | None
+    met_at: datetime | None
+    alarmed_at: datetime | None
+    breached_at: datetime | None
+    evidence: UUID | None
+
+
+class ObligationsOut(Out):
+    """The duties of an alert; advisories and withheld ones are lists of their own."""
+
+    items: list[ObligationOut]
+    next: str | None = None
+    advisories: list[ReasonedDutyOut]
+    withheld: list[ReasonedDutyOut]
+
+
+class AlertOut(Out):
+    """An alert as the ledger shows it: ids, times and states."""
+
+    id: UUID
+    number: str | None
+    received_at: datetime
+    planned_at: datetime
+    urgency: Literal["immediate", "urgent", "routine"]
+    edition: str
+    states: dict[str, int]
+    escalation_level: int
+    oldest_unanswered_at: datetime | None
+    trace_id: str | None
+
+
+class AttemptOut(Out):
+    """One try of a delivery."""
+
+    no: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    status: int | None
+
+
+class CarriedOut(Out):
+    """A duty that a delivery carries."""
+
+    obligation: UUID
+    rule: str
+    citation: dict[str, str]
+    text: dict[str, str]
+    due_at: datetime | None
+    force: str
+
+
+class DeliveryOut(Out):
+    """A delivery. ``content`` is the notice itself, for its addressee."""
+
+    id: UUID
+    alert: UUID | None
+    agency: UUID | None
+    role: str
+    notice: int
+    state: State
+    reason: str | None
+    urgency: Literal["immediate", "urgent", "routine"]
+    duties: list[CarriedOut]
+    attempts: list[AttemptOut]
+    planned_at: datetime
+    deadline_at: datetime | None
+    next_attempt_at: datetime | None
+    transmitted_at: datetime | None
+    opened_at: datetime | None
+    acknowledged_at: datetime | None
+    ack_due_at: datetime | None
+    escalation_level: int
+    notice_digest: str | None
+    content: dict[str, Any] | None
+    receipt: dict[str, Any] | None
+    test: bool
+
+
+class TimelineFactOut(Out):
+    """Something that happened; which other fields there are depends on ``kind``."""
+
+    kind: str
+    at: datetime
+    delivery: UUID | None = None
+    agency: UUID | None = None
+    role: str | None = None
+    notice: int | None = None
+    no: int | None = None
+    outcome: str | None = None
+    status: int | None = None
+    receipt: str | None = None
+    obligation: UUID | None = None
+    rule: str | None = None
+    due_at: datetime | None = None
+    level: int | None = None
+    reason: str | None = None
+    edition: str | None = None
+
+
+class TimelineOut(Out):
+    """The ordered facts of an alert."""
+
+    alert: UUID
+    trace_id: str | None
+    items: list[TimelineFactOut]
+    next: str | None = None
+
+
+class InboxItemOut(Out):
+    """A notice; ``notice_digest`` is over its stored bytes, which ``notice_bytes`` holds in base64."""
+
+    delivery: UUID
+    state: State
+    notice_digest: str
+    notice: dict[str, Any]
+    notice_bytes: str
+
+
+class SigningKeyOut(Out):
+    """The endpoint's new signing key; it is not shown again."""
+
+    secret: str
+
+
+class TestOut(Out):
+    """What came of a test notice."""
+
+    delivery: UUID
+    outcome: str
+    status: int | None
+
+
+class RebuiltOut(Out):
+    """How many facts of the registry were taken."""
+
+    facts: int

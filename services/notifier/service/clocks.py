@@ -1,0 +1,98 @@
+"""What time does to duties: notices leave by themselves, alarms at ``due_at``, breaches at ``breach_at``."""
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from common.contracts.notifier import ObligationBreached
+from common.db import Session
+from common.outbox import add as publish
+from common.telemetry import log
+from notifier.domain.planning import next_check
+from notifier.repository import obligations as obligation_rows
+from notifier.repository.obligations import Row
+from notifier.repository.records import act, add_acts
+from notifier.service.desk import Desk
+from notifier.service.routing import dispatch_duties
+
+ROWS = 200
+
+
+class Look(Protocol):
+    """Whether there is work of a kind."""
+
+    async def __call__(self, session: Session, *, now: datetime) -> bool:
+        """Look, without locks."""
+        ...
+
+
+class Pass(Protocol):
+    """One pass over due rows."""
+
+    async def __call__(self, session: Session, desk: Desk, *, now: datetime) -> int:
+        """Work, and say how many rows were seen."""
+        ...
+
+
+async def anything_due(session: Session, *, now: datetime) -> bool:
+    """Whether any clock asks for something."""
+    return await obligation_rows.clocks_wait(session, now=now)
+
+
+async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
+    """Do for every duty what its clock asks for now.
+
+    A breach is a fact beside the state: a duty met late was still breached. A pending duty alarms from
+    its projected start and is never breached: its holder did not get the information.
+
+    Returns:
+        How many duties were looked at; as many as ``ROWS`` means that more may wait.
+    """
+    rows = await obligation_rows.lock_due_checks(session, now=now, limit=ROWS)
+    leaving: dict[UUID, list[Row]] = defaultdict(list)
+    breached: dict[UUID, list[Row]] = defaultdict(list)
+    acts: list[dict[str, Any]] = []
+    for row in rows:
+        changed: dict[str, Any] = {}
+        if row.dispatch_at is not None and row.dispatch_at <= now and row.delivery_id is None:
+            leaving[row.alert_id].append(row)
+            changed["dispatch_at"] = None
+        if row.alarmed_at is None and row.due_at is not None and row.due_at <= now:
+            changed["alarmed_at"] = now
+            acts.append(act("duty.overdue", at=now, alert_id=row.alert_id, subject_id=row.id, rule=row.rule))
+            log.warning("duty_overdue", alert_id=str(row.alert_id), obligation_id=str(row.id), rule=row.rule)
+        if _is_breached(row, now):
+            breached[row.alert_id].append(row)
+            # The instant of the breach itself: noticing it later changes nothing in law.
+            changed["breached_at"] = row.breach_at
+        changed["next_check_at"] = next_check(
+            state=row.state,
+            dispatch=None if "dispatch_at" in changed else row.dispatch_at,
+            due_at=row.due_at,
+            breach_at=row.breach_at,
+            alarmed=row.alarmed_at is not None or "alarmed_at" in changed,
+            breached=row.breached_at is not None or "breached_at" in changed,
+        )
+        await obligation_rows.set_obligation(session, row.id, changed)
+    for alert_id, duties in leaving.items():
+        await dispatch_duties(session, desk, alert_id, duties, now=now)
+    for alert_id, duties in breached.items():
+        event = ObligationBreached(
+            alert_id=alert_id,
+            obligations=tuple(row.id for row in duties),
+            breached_at=max(row.breach_at for row in duties if row.breach_at is not None),
+        )
+        await publish(session, event, subject=alert_id, now=lambda: now)
+        acts += [
+            act("duty.breached", at=now, alert_id=alert_id, subject_id=row.id, rule=row.rule)
+            for row in duties
+        ]
+    await add_acts(session, acts)
+    return len(rows)
+
+
+def _is_breached(row: Row, now: datetime) -> bool:
+    return (
+        row.state == "open" and row.breached_at is None and row.breach_at is not None and row.breach_at <= now
+    )

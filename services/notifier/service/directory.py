@@ -1,0 +1,113 @@
+"""Keeps our own copy of the registry, and lets what waited for a holder or an endpoint go its way."""
+
+from datetime import datetime
+from uuid import UUID
+
+from common.contracts.registry import (
+    AgencyRegistered,
+    AgencyRetired,
+    BodyDeclaredAbsent,
+    EndpointRegistered,
+    EndpointRevoked,
+)
+from common.db import Session, after_commit
+from common.telemetry import log
+from notifier.repository import deliveries as delivery_rows
+from notifier.repository import directory
+from notifier.repository.records import act, add_acts
+from notifier.service.desk import Desk
+from notifier.service.routing import route_all
+
+NOBODY = UUID(int=0)
+"""Agency of an endpoint that was revoked before we heard of it."""
+
+
+async def take_agency(session: Session, desk: Desk, event: AgencyRegistered, *, now: datetime) -> None:
+    """Take an agency's version, unless a later one is known."""
+    row = {
+        "id": event.agency_id,
+        "version": event.version,
+        "code": event.code,
+        "name_kk": event.name_kk,
+        "name_ru": event.name_ru,
+        "name_en": event.name_en,
+        "superior_id": event.superior_id,
+        "retired_at": None,
+    }
+    holdings = [
+        {
+            "agency_id": event.agency_id,
+            "place": place,
+            "role": mandate.role,
+            "territory": mandate.territory,
+            "valid_from": mandate.valid_from,
+            "valid_until": mandate.valid_until,
+            "is_primary": mandate.primary,
+        }
+        for place, mandate in enumerate(event.mandates)
+    ]
+    if await directory.save_agency(session, row, holdings):
+        await route_all(session, desk, now=now)
+
+
+async def retire_agency(session: Session, event: AgencyRetired) -> None:
+    """End an agency's roles, unless a later version is known."""
+    await directory.retire_agency(session, event.agency_id, event.version, event.retired_at)
+
+
+async def take_absence(session: Session, desk: Desk, event: BodyDeclaredAbsent, *, now: datetime) -> None:
+    """Take a declared absence; a stand-in may answer now for what had no holder."""
+    row = {
+        "id": event.absence_id,
+        "version": event.version,
+        "role": event.role,
+        "territory": event.territory,
+        "valid_from": event.valid_from,
+        "valid_until": event.valid_until,
+    }
+    if await directory.save_absence(session, row):
+        await route_all(session, desk, now=now)
+
+
+async def take_endpoint(session: Session, desk: Desk, event: EndpointRegistered, *, now: datetime) -> None:
+    """Put an endpoint's version into force; what waits for the agency goes there."""
+    row = {
+        "agency_id": event.agency_id,
+        "endpoint_id": event.endpoint_id,
+        "version": event.version,
+        "kind": event.kind,
+        "url": event.url,
+        "concurrency": event.concurrency,
+        "receipt_key": event.receipt_key,
+    }
+    if not await directory.save_endpoint(session, row):
+        return
+    await delivery_rows.change_endpoint_version(session, event.agency_id, event.endpoint_id, event.version)
+    pushed = await delivery_rows.push_to_endpoint(
+        session, event.agency_id, event.endpoint_id, event.version, now=now
+    )
+    if pushed:
+        waiting = {event.endpoint_id: pushed}
+        after_commit(session, lambda: desk.lanes.wake(waiting))
+
+
+async def revoke_endpoint(
+    session: Session, endpoint_id: UUID, *, at: datetime, now: datetime, agency_id: UUID = NOBODY
+) -> None:
+    """Make an endpoint unusable from this transaction on and find another way for what it still had.
+
+    Repeating it changes nothing. One that we have not heard of yet is remembered as revoked.
+    """
+    if not await directory.revoke_endpoint(session, endpoint_id, at=at, agency_id=agency_id):
+        return
+    route = await directory.find_sibling(session, endpoint_id)
+    moved = await delivery_rows.take_from_endpoint(
+        session, endpoint_id, to=None if route is None else (route.endpoint_id, route.version), now=now
+    )
+    await add_acts(session, [act("endpoint.revoked", at=now, subject_id=endpoint_id, count=moved)])
+    log.info("endpoint_revoked", endpoint_id=str(endpoint_id), count=moved)
+
+
+async def take_revocation(session: Session, event: EndpointRevoked, *, now: datetime) -> None:
+    """The event of a revocation that was asked for synchronously before."""
+    await revoke_endpoint(session, event.endpoint_id, at=event.revoked_at, now=now, agency_id=event.agency_id)

@@ -1,0 +1,331 @@
+"""The engine of a worker: lanes with bulkheads, claims in bulk, results in bulk.
+
+One lane per endpoint. A lane sends at most ``concurrency`` notices at the same time and keeps some of
+these places for immediate ones, so neither a hanging endpoint nor a heap of routine notices holds up
+anything else. The table is the truth: whatever this object forgets, the overdue scan finds again.
+"""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from uuid import UUID
+
+from common.db import Database
+from common.ids import new_id
+from common.sealing import aead_open
+from common.telemetry import Telemetry, log
+from common.timing import Now
+from notifier.domain.channel import Answer, Channel, Parcel
+from notifier.domain.delivery import Outcome
+from notifier.domain.schedule import ORDER, Urgency
+from notifier.repository import claims, directory
+from notifier.repository.claims import Claimed, Result
+from notifier.service.desk import Desk
+from notifier.service.grants import key_aad
+from notifier.service.results import judge, write_results
+
+SCAN_EVERY = timedelta(seconds=1)
+SCAN_ROWS = 500
+CLAIM_ROWS = 200
+RESULT_ROWS = 200
+AHEAD_SECONDS = 2.0
+"""A lane claims so much time's worth of work ahead of what is in flight, and never more."""
+CLAIM_MARGIN = timedelta(seconds=1)
+LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
+PAUSE_SECONDS = 0.5
+
+
+@dataclass
+class Lane:
+    """One endpoint's places, what waits for a place, and which due ids are known but not claimed."""
+
+    endpoint_id: UUID
+    concurrency: int = 1
+    running: int = 0
+    running_immediate: int = 0
+    seconds: float = 1.0
+    queue: list[tuple[int, int, Claimed]] = field(default_factory=list)
+    hints: dict[UUID, None] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> int:
+        """Places that only immediate notices may take."""
+        return 0 if self.concurrency == 1 else max(1, self.concurrency // 4)
+
+    def has_place(self, urgency: Urgency) -> bool:
+        """Whether a notice of this urgency could be sent at once."""
+        if urgency is Urgency.IMMEDIATE:
+            return self.running < self.concurrency
+        return self.running < self.concurrency and (
+            self.running - self.running_immediate < self.concurrency - self.kept
+        )
+
+    def appetite(self) -> int:
+        """How many more claims make sense: quick lanes take many at a time, a hanging one takes none."""
+        ahead = int(self.concurrency * min(AHEAD_SECONDS / max(self.seconds, 0.01), 25))
+        return max(0, self.concurrency + ahead - self.running - len(self.queue))
+
+    def learn(self, seconds: float) -> None:
+        """Take the time of one attempt into the estimate."""
+        self.seconds += 0.2 * (seconds - self.seconds)
+
+
+class Dispatcher:
+    """Sends what is due. ``run`` starts it; ``start`` and ``wake`` may be called from any commit hook."""
+
+    def __init__(
+        self,
+        db: Database,
+        channel: Channel,
+        telemetry: Telemetry,
+        now: Now,
+        *,
+        grace: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self._db = db
+        self._channel = channel
+        self._telemetry = telemetry
+        self._now = now
+        self._grace = grace
+        self._desk: Desk | None = None
+        self._lanes: dict[UUID, Lane] = {}
+        self._in_hand: set[UUID] = set()
+        self._order = count()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._results: list[Result] = []
+        self._finished = asyncio.Event()
+        self._hungry = asyncio.Event()
+        self._is_running = False
+        self._keys: dict[bytes, bytes] = {}
+
+    def attach(self, desk: Desk) -> None:
+        """Give it the desk; the two know each other."""
+        self._desk = desk
+
+    @property
+    def desk(self) -> Desk:
+        """The law, the keys and the pace."""
+        if self._desk is None:
+            raise RuntimeError("a dispatcher works for a desk")
+        return self._desk
+
+    # What a transaction may ask for
+
+    def has_room(self, endpoint_id: UUID, concurrency: int, urgency: Urgency) -> bool:
+        """Whether an attempt would start at once here and now."""
+        if not self._is_running:
+            return False
+        lane = self._lane(endpoint_id, concurrency)
+        return not lane.queue and lane.has_place(urgency)
+
+    def start(self, claimed: Sequence[Claimed]) -> None:
+        """Send what was claimed by a transaction that has committed."""
+        for one in claimed:
+            self._in_hand.add(one.delivery_id)
+            lane = self._lane(one.endpoint_id, one.concurrency)
+            heapq.heappush(lane.queue, (ORDER[one.urgency], next(self._order), one))
+            self._fill(lane)
+
+    def wake(self, waiting: Mapping[UUID, Sequence[UUID]]) -> None:
+        """Know of deliveries that wait, by endpoint; doubled, stale or foreign ids do no harm."""
+        for endpoint_id, ids in waiting.items():
+            lane = self._lane(endpoint_id)
+            lane.hints.update((one, None) for one in ids if one not in self._in_hand)
+        self._hungry.set()
+
+    # The work
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Claim, send and write until stopped; then finish what is in flight, up to the grace time."""
+        self._is_running = True
+        writing = asyncio.create_task(self._write(stop))
+        scanning = asyncio.create_task(self._scan(stop))
+        claiming = asyncio.create_task(self._claim(stop))
+        await stop.wait()
+        self._is_running = False
+        self._hungry.set()
+        await asyncio.gather(scanning, claiming)
+        for lane in self._lanes.values():
+            lane.queue.clear()  # claimed but not begun: the lease brings them back
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._grace.total_seconds())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._finished.set()
+        await writing
+
+    def _lane(self, endpoint_id: UUID, concurrency: int | None = None) -> Lane:
+        lane = self._lanes.get(endpoint_id)
+        if lane is None:
+            lane = self._lanes[endpoint_id] = Lane(endpoint_id, concurrency or 1)
+        if concurrency is not None:
+            lane.concurrency = concurrency
+        return lane
+
+    async def _scan(self, stop: asyncio.Event) -> None:
+        """Look for due rows every second, whatever happened to their wake-ups."""
+        while not stop.is_set():
+            try:
+                await self.find_due()
+            except Exception as error:  # noqa: BLE001  # the database may be away; rows stay due, so look again
+                log.warning("scan_failed", error_type=type(error).__name__)
+            await _sleep(stop, SCAN_EVERY.total_seconds())
+
+    async def find_due(self) -> int:
+        """One look at the table, lane concurrencies included; returns how many due rows it named."""
+        found = 0
+        async with self._db.reading() as session:
+            for route in await directory.list_routes(session):
+                self._lane(route.endpoint_id, route.concurrency)
+            full = [lane.endpoint_id for lane in self._lanes.values() if lane.appetite() <= len(lane.hints)]
+            for urgency in ORDER:
+                due = await claims.find_sendable(
+                    session, urgency, now=self._now(), without=full, limit=SCAN_ROWS
+                )
+                for delivery_id, endpoint_id in due:
+                    if delivery_id not in self._in_hand:
+                        self._lane(endpoint_id).hints[delivery_id] = None
+                        found += 1
+        if found:
+            self._hungry.set()
+        return found
+
+    async def _claim(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._hungry.wait()
+            self._hungry.clear()
+            wanted = self._wanted()
+            if not wanted or stop.is_set():
+                continue
+            try:
+                claimed = await self._claim_rows(wanted)
+            except Exception as error:  # noqa: BLE001  # the database may be away; the scan names the rows again
+                log.warning("claim_failed", error_type=type(error).__name__)
+                await _sleep(stop, PAUSE_SECONDS)
+                continue
+            self.start(claimed)
+            if len(wanted) >= CLAIM_ROWS:
+                self._hungry.set()
+
+    def _wanted(self) -> list[UUID]:
+        """Hints that their lanes have an appetite for; hints are spent by being named."""
+        wanted: list[UUID] = []
+        for lane in self._lanes.values():
+            room = min(lane.appetite(), CLAIM_ROWS - len(wanted))
+            while lane.hints and room > 0:
+                one = next(iter(lane.hints))
+                del lane.hints[one]
+                if one not in self._in_hand:
+                    wanted.append(one)
+                    room -= 1
+        return wanted
+
+    async def _claim_rows(self, wanted: Collection[UUID]) -> list[Claimed]:
+        now = self._now()
+        leases = {urgency: now + tier.lease for urgency, tier in self.desk.tiers.items()}
+        async with self._db.transaction() as session:
+            return await claims.claim(session, wanted, new_id(), now=now, leases=leases)
+
+    def _fill(self, lane: Lane) -> None:
+        """Give free places to what waits in the lane, the most urgent first."""
+        while lane.queue and lane.has_place(lane.queue[0][2].urgency):
+            _, _, one = heapq.heappop(lane.queue)
+            lane.running += 1
+            lane.running_immediate += one.urgency is Urgency.IMMEDIATE
+            task = asyncio.create_task(self._attempt(lane, one))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _attempt(self, lane: Lane, one: Claimed) -> None:
+        began, began_ns = time.perf_counter(), time.time_ns()
+        answer = Answer(Outcome.UNSENDABLE)
+        try:
+            answer = await self._send(one)
+        except Exception as error:  # noqa: BLE001  # an adapter's defect must cost one attempt, not the lane
+            log.warning("attempt_broken", delivery_id=str(one.delivery_id), error_type=type(error).__name__)
+            answer = Answer(Outcome.NO_ANSWER)
+        finally:
+            lane.running -= 1
+            lane.running_immediate -= one.urgency is Urgency.IMMEDIATE
+            lane.learn(time.perf_counter() - began)
+            self._fill(lane)
+            if lane.hints:
+                self._hungry.set()
+        self._results.append(judge(self.desk, one, answer, ended_at=self._now()))
+        self._finished.set()
+        self._record(one, answer, began_ns)
+
+    async def _send(self, one: Claimed) -> Answer:
+        timeout = self.desk.tiers[one.urgency].timeout
+        if one.url is None or one.body is None or one.leased_until - self._now() < timeout + CLAIM_MARGIN:
+            return Answer(Outcome.UNSENDABLE)
+        keys = tuple(self._open(one.endpoint_id, no, sealed) for no, sealed in one.sealed_keys)
+        if not keys or not await self._is_still_ours(one):
+            return Answer(Outcome.UNSENDABLE)
+        parcel = Parcel(one.delivery_id, one.url, one.body, keys, timeout)
+        return await self._channel.send(parcel, now=self._now())
+
+    async def _is_still_ours(self, one: Claimed) -> bool:
+        """Look again when the row waited for a place: its endpoint may have been revoked meanwhile."""
+        lease = self.desk.tiers[one.urgency].lease
+        if self._now() - (one.leased_until - lease) < LOOK_AGAIN_AFTER:
+            return True
+        async with self._db.reading() as session:
+            return await claims.is_held(session, one.delivery_id, one.token)
+
+    def _open(self, endpoint_id: UUID, no: int, sealed: bytes) -> bytes:
+        """A signing key; remembered by its sealed form, so that a changed one is never mistaken."""
+        known = self._keys.get(sealed)
+        if known is None:
+            known = aead_open(self.desk.keys.secret("vault"), sealed, key_aad(endpoint_id, no))
+            self._keys[sealed] = known
+        return known
+
+    async def _write(self, stop: asyncio.Event) -> None:
+        """Write results together: whatever ended while the last batch was being written is the next one."""
+        while True:
+            await self._finished.wait()
+            self._finished.clear()
+            while self._results:
+                batch, self._results = self._results[:RESULT_ROWS], self._results[RESULT_ROWS:]
+                try:
+                    async with self._db.transaction() as session:
+                        await write_results(session, self.desk, batch, now=self._now())
+                except Exception as error:  # noqa: BLE001  # the database may be away: keep the results and try again
+                    log.warning("results_not_written", count=len(batch), error_type=type(error).__name__)
+                    self._results = batch + self._results
+                    if stop.is_set() and not self._tasks:
+                        return  # leases end and the attempts are repeated under the same id
+                    await asyncio.sleep(PAUSE_SECONDS)
+                    continue
+                self._in_hand.difference_update(result.delivery_id for result in batch)
+            if stop.is_set() and not self._tasks:
+                return
+
+    def _record(self, one: Claimed, answer: Answer, began_ns: int) -> None:
+        self._telemetry.record(
+            "notifier.attempt_delivery",
+            parent=one.traceparent,
+            start_ns=began_ns,
+            end_ns=time.time_ns(),
+            attributes={
+                "dabyl.delivery_id": str(one.delivery_id),
+                "dabyl.attempt": one.attempt,
+                "dabyl.outcome": answer.outcome.value,
+                "dabyl.role": one.role,
+                **({"dabyl.alert_id": str(one.alert_id)} if one.alert_id else {}),
+            },
+        )
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,163 @@
+"""Signing keys and test notices of endpoints."""
+
+import base64
+import os
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from common.db import Database, Session
+from common.ids import new_id
+from common.sealing import aead_open, aead_seal
+from common.timing import Now
+from notifier.domain.channel import Answer, Channel, Parcel
+from notifier.domain.delivery import Outcome, State
+from notifier.domain.notice import Notice, digest, render_notice
+from notifier.domain.schedule import ORDER, Urgency
+from notifier.errors import EndpointUnknown, EndpointUnusable, EndpointWithoutKey
+from notifier.repository import deliveries as delivery_rows
+from notifier.repository import directory
+from notifier.repository.claims import Claimed
+from notifier.repository.directory import Route
+from notifier.repository.records import act, add_acts
+from notifier.service.desk import Desk
+from notifier.service.grants import key_aad
+from notifier.service.notices import content_url, receipt_url
+from notifier.service.results import judge, write_results
+
+OVERLAP = timedelta(days=1)
+"""How long an older key signs beside a new one (Standard Webhooks: several signatures)."""
+
+
+async def find_usable(session: Session, endpoint_id: UUID) -> Route:
+    """The endpoint as it is in force.
+
+    Raises:
+        EndpointUnknown: we have not heard of it (yet).
+        EndpointUnusable: it was revoked.
+    """
+    route = await directory.find_route(session, endpoint_id)
+    if route is not None:
+        return route
+    raise EndpointUnusable if await directory.endpoint_is_known(session, endpoint_id) else EndpointUnknown
+
+
+async def issue_key(session: Session, desk: Desk, endpoint_id: UUID, *, actor: str, now: datetime) -> str:
+    """Make the endpoint's next signing key; the only time that it is shown.
+
+    Returns:
+        ``whsec_`` and the base64 of 32 random bytes (Standard Webhooks).
+    """
+    await find_usable(session, endpoint_id)
+    key = os.urandom(32)
+    no = await directory.next_key_no(session, endpoint_id)
+    sealed = aead_seal(desk.keys.secret("vault"), key, key_aad(endpoint_id, no))
+    await directory.add_key(session, endpoint_id, no, sealed, now=now, older_retire_at=now + OVERLAP)
+    await add_acts(session, [act("signing_key.issued", at=now, actor=actor, subject_id=endpoint_id, no=no)])
+    return "whsec_" + base64.b64encode(key).decode()
+
+
+async def send_test(
+    db: Database, desk: Desk, channel: Channel, endpoint_id: UUID, *, actor: str, now: Now
+) -> tuple[UUID, Answer]:
+    """Send a notice that belongs to no alert and says so in its signed bytes; answers what came of it.
+
+    It is an attempt like any other: its row commits before the first byte, its result is fenced.
+
+    Raises:
+        Refusal: the endpoint is unknown, revoked, or has no key.
+    """
+    planned_at = now()
+    async with db.transaction() as session:
+        route = await find_usable(session, endpoint_id)
+        keys = (await directory.list_keys(session, [endpoint_id], now=planned_at)).get(endpoint_id, [])
+        if not keys:
+            raise EndpointWithoutKey
+        claimed = await _add_test(session, desk, route, actor=actor, now=planned_at)
+    vault = desk.keys.secret("vault")
+    opened = tuple(aead_open(vault, sealed, key_aad(endpoint_id, no)) for no, sealed in keys)
+    parcel = Parcel(
+        claimed.delivery_id, route.url, claimed.body or b"", opened, desk.tiers[Urgency.URGENT].timeout
+    )
+    answer = await channel.send(parcel, now=now())
+    result = judge(desk, claimed, answer, ended_at=now())
+    async with db.transaction() as session:
+        await write_results(session, desk, [result], now=now())
+        # One attempt is all that a test is: its answer goes to whoever asked.
+        state = State.ACKNOWLEDGED if answer.outcome is Outcome.ACCEPTED else State.DEAD
+        values = {"state": state, "reason": None, "claim_token": None, "next_wakeup_at": None}
+        await delivery_rows.set_delivery(session, claimed.delivery_id, values)
+    return claimed.delivery_id, answer
+
+
+async def _add_test(session: Session, desk: Desk, route: Route, *, actor: str, now: datetime) -> Claimed:
+    delivery_id, token = new_id(), new_id()
+    body = render_notice(
+        Notice(
+            delivery_id=delivery_id,
+            number=1,
+            handle=new_id(),
+            urgency=Urgency.ROUTINE,
+            duties=(),
+            content_url=content_url(desk, delivery_id),
+            grant="",
+            receipt_url=receipt_url(desk, delivery_id),
+            sent_at=now,
+            is_test=True,
+        )
+    )
+    until = now + desk.tiers[Urgency.URGENT].lease
+    await delivery_rows.add_delivery(
+        session,
+        {
+            "id": delivery_id,
+            "alert_id": None,
+            "agency_id": route.agency_id,
+            "role": "test",
+            "bodies": [],
+            "notice_no": 1,
+            "rung": 0,
+            "generation": 1,
+            "state": State.LEASED,
+            "urgency": ORDER[Urgency.URGENT],
+            "planned_at": now,
+            "next_wakeup_at": until,
+            "attempt_no": 1,
+            "claim_token": token,
+            "endpoint_id": route.endpoint_id,
+            "endpoint_version": route.version,
+            "escalation_level": 0,
+            "is_test": True,
+        },
+    )
+    notice = {"delivery_id": delivery_id, "body": body, "digest": digest(body), "rendered_at": now}
+    await delivery_rows.add_notices(session, [notice])
+    attempt = {
+        "delivery_id": delivery_id,
+        "no": 1,
+        "claim_token": token,
+        "endpoint_id": route.endpoint_id,
+        "endpoint_version": route.version,
+        "started_at": now,
+    }
+    await delivery_rows.add_attempts(session, [attempt])
+    await add_acts(session, [act("test.sent", at=now, actor=actor, subject_id=delivery_id)])
+    return Claimed(
+        delivery_id=delivery_id,
+        token=token,
+        attempt=1,
+        endpoint_id=route.endpoint_id,
+        urgency=Urgency.URGENT,
+        deadline=None,
+        leased_until=until,
+        alert_id=None,
+        role="test",
+        traceparent=None,
+        concurrency=route.concurrency,
+        url=route.url,
+        body=body,
+    )
+
+
+async def list_lanes(session: Session) -> list[UUID]:
+    """Endpoints in force: each has a lane of its own."""
+    return [route.endpoint_id for route in await directory.list_routes(session)]

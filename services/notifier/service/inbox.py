@@ -1,0 +1,58 @@
+"""The pull inbox: the other way to be told. Handing a notice to its authenticated agency transmits it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from common.db import Session
+from common.ids import new_id
+from notifier.domain.delivery import Outcome
+from notifier.domain.schedule import ORDER, next_alarm
+from notifier.repository import deliveries as delivery_rows
+from notifier.repository import inbox as inbox_rows
+from notifier.repository.inbox import InboxItem
+from notifier.service.desk import Desk
+from notifier.service.transmission import holders_informed, note_moved
+
+
+async def hand_over(
+    session: Session,
+    desk: Desk,
+    agency_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    now: datetime,
+) -> Sequence[InboxItem]:
+    """Notices that wait for this agency; the answer commits as their transmission before it leaves."""
+    items = await inbox_rows.list_inbox(session, agency_id, after=after, limit=limit)
+    wakeups = {ORDER[urgency]: next_alarm(tier=tier, now=now) for urgency, tier in desk.tiers.items()}
+    pulled = await inbox_rows.mark_pulled(
+        session, [item.delivery_id for item in items], now=now, wakeups=wakeups
+    )
+    await delivery_rows.add_attempts(
+        session,
+        [
+            {
+                "delivery_id": moved.delivery_id,
+                "no": attempt,
+                "claim_token": new_id(),
+                "endpoint_id": None,
+                "endpoint_version": None,
+                "started_at": now,
+                "ended_at": now,
+                "outcome": Outcome.PULLED,
+            }
+            for moved, attempt, _ in pulled
+        ],
+    )
+    moved = [each for each, _, _ in pulled]
+    if moved:
+        await note_moved(session, moved, "transmitted", now=now)
+        await holders_informed(session, desk, moved, now=now)
+    return items
+
+
+async def anything_waits(session: Session, agency_id: UUID, *, after: tuple[datetime, UUID] | None) -> bool:
+    """Whether the inbox has something after this place, or something that was never handed over."""
+    return bool(await inbox_rows.list_inbox(session, agency_id, after=after, limit=1))

@@ -1,0 +1,48 @@
+"""Replaces our copy of the registry by what the registry says now."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from common.contracts import Event
+from common.contracts.registry import (
+    AgencyRegistered,
+    AgencyRetired,
+    BodyDeclaredAbsent,
+    EndpointRegistered,
+    EndpointRevoked,
+)
+from common.db import Session
+from notifier.repository import directory as directory_rows
+from notifier.repository.records import act, add_acts
+from notifier.service import directory
+from notifier.service.desk import Desk
+
+
+async def rebuild(session: Session, desk: Desk, facts: Sequence[Event], *, now: datetime) -> int:
+    """Empty the copy and take every fact; endpoints that the registry does not name are revoked.
+
+    Signing keys are ours and stay. Returns how many facts were taken.
+    """
+    known = await directory_rows.list_endpoint_ids(session)
+    await directory_rows.forget_directory(session)
+    named = set()
+    for fact in facts:
+        match fact:
+            case AgencyRegistered():
+                await directory.take_agency(session, desk, fact, now=now)
+            case AgencyRetired():
+                await directory.retire_agency(session, fact)
+            case BodyDeclaredAbsent():
+                await directory.take_absence(session, desk, fact, now=now)
+            case EndpointRegistered():
+                named.add(fact.endpoint_id)
+                await directory.take_endpoint(session, desk, fact, now=now)
+            case EndpointRevoked():
+                named.add(fact.endpoint_id)
+                await directory.take_revocation(session, fact, now=now)
+            case _:
+                pass
+    for endpoint_id in known - named:
+        await directory.revoke_endpoint(session, endpoint_id, at=now, now=now)
+    await add_acts(session, [act("directory.rebuilt", at=now, count=len(facts))])
+    return len(facts)

@@ -1,0 +1,198 @@
+"""An agency answers a notice, or shows that it read the content."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.db import Session
+from common.errors import Refusal
+from common.identity import Principal
+from common.sealing import aead_open, aead_seal
+from common.telemetry import log
+from notifier.domain.delivery import State, step
+from notifier.domain.notice import instant
+from notifier.domain.receipt import FACT, Flaw, Receipt, find_flaw
+from notifier.errors import (
+    DeliveryUnknown,
+    ReceiptDiffers,
+    ReceiptNotPossible,
+    ReceiptRefused,
+    ReceiptUnsigned,
+)
+from notifier.repository import deliveries as delivery_rows
+from notifier.repository import receipts as receipt_rows
+from notifier.repository.claims import Moved
+from notifier.repository.receipts import Addressed
+from notifier.repository.records import act, add_acts, add_security_event
+from notifier.service.desk import Desk
+from notifier.service.grants import receipt_aad
+from notifier.service.transmission import holders_informed, note_moved
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The stored receipt as it is given back, and whether it is new."""
+
+    answer: dict[str, Any]
+    is_new: bool
+
+
+async def find_addressed(
+    session: Session, caller: Principal, delivery_id: UUID, *, now: datetime
+) -> Addressed:
+    """The delivery that this agency may answer.
+
+    Raises:
+        DeliveryUnknown: there is none, or it is another agency's; the latter is a security event, which
+            this transaction must keep.
+    """
+    addressed = await receipt_rows.find_addressed(session, delivery_id)
+    if addressed is None or addressed.agency_id is None:
+        raise DeliveryUnknown
+    if addressed.agency_id != caller.agency:
+        await note_flaw(session, caller, delivery_id, Flaw.FOREIGN, now=now)
+        raise DeliveryUnknown
+    return addressed
+
+
+async def note_flaw(
+    session: Session, caller: Principal, delivery_id: UUID, flaw: Flaw, *, now: datetime
+) -> Refusal:
+    """Store a security event for a receipt that does not count; returns what the caller is told."""
+    await add_security_event(
+        session, flaw.value, at=now, actor=caller.subject, agency_id=caller.agency, delivery_id=delivery_id
+    )
+    log.warning("receipt_refused", delivery_id=str(delivery_id), reason=flaw.value)
+    if flaw in (Flaw.UNSIGNED, Flaw.WRONG_SIGNATURE):
+        return ReceiptUnsigned(flaw.value)
+    return ReceiptRefused(flaw.value)
+
+
+async def record_receipt(
+    session: Session,
+    desk: Desk,
+    caller: Principal,
+    addressed: Addressed,
+    receipt: Receipt,
+    *,
+    is_signed: bool,
+    now: datetime,
+) -> Recorded:
+    """Let a receipt take effect once; a repeat gets the same stored answer.
+
+    Raises:
+        Refusal: wrong delivery, digest or time (with a security event that this transaction must
+            keep), another receipt is stored, or the delivery was cancelled.
+    """
+    flaw = find_flaw(
+        receipt,
+        delivery_id=addressed.delivery_id,
+        notice_digest=addressed.digest or "",
+        planned_at=addressed.planned_at,
+        now=now,
+    )
+    if flaw is not None:
+        raise await note_flaw(session, caller, addressed.delivery_id, flaw, now=now)
+    stored = await receipt_rows.find_receipt(session, addressed.delivery_id)
+    if stored is not None:
+        return _repeated(desk, addressed, receipt, stored)
+    fact = FACT[receipt.status]
+    state = step(addressed.state, fact)
+    if state is None:
+        raise ReceiptNotPossible
+    answer = _document(receipt, now)
+    row = {
+        "delivery_id": addressed.delivery_id,
+        "agency_id": addressed.agency_id,
+        "status": receipt.status.value,
+        "at": receipt.at,
+        "received_at": now,
+        "is_signed": is_signed,
+        "sealed": aead_seal(
+            desk.keys.secret("vault"),
+            json.dumps(answer, ensure_ascii=False).encode(),
+            receipt_aad(addressed.delivery_id),
+        ),
+    }
+    if not await receipt_rows.add_receipt(session, row):
+        found = await receipt_rows.find_receipt(session, addressed.delivery_id)
+        if found is None:
+            raise ReceiptNotPossible
+        return _repeated(desk, addressed, receipt, found)
+    if not await receipt_rows.answer(session, addressed.delivery_id, fact, state, at=now):
+        raise ReceiptNotPossible
+    await _follow(session, desk, addressed, state, caller, now=now)
+    return Recorded(answer, is_new=True)
+
+
+async def _follow(
+    session: Session, desk: Desk, addressed: Addressed, state: State, caller: Principal, *, now: datetime
+) -> None:
+    agency_id = addressed.agency_id
+    if agency_id is None:
+        raise DeliveryUnknown
+    moved = Moved(addressed.delivery_id, addressed.alert_id, agency_id, addressed.role, now)
+    if addressed.transmitted_at is None:
+        # Their answer overtook our own record of having got through.
+        await note_moved(session, [moved], "transmitted", now=now)
+    await holders_informed(session, desk, [moved], now=now)
+    what = "rejected" if state is State.REJECTED else "acknowledged"
+    await note_moved(session, [moved], what, now=now)
+    await add_acts(
+        session,
+        [
+            act(
+                "receipt.recorded",
+                at=now,
+                actor=caller.subject,
+                alert_id=addressed.alert_id,
+                subject_id=addressed.delivery_id,
+                state=state.value,
+            )
+        ],
+    )
+
+
+def open_receipt(desk: Desk, delivery_id: UUID, sealed: bytes) -> dict[str, Any]:
+    """A stored receipt in full."""
+    document: dict[str, Any] = json.loads(
+        aead_open(desk.keys.secret("vault"), sealed, receipt_aad(delivery_id))
+    )
+    return document
+
+
+async def open_content(
+    session: Session, desk: Desk, delivery_id: UUID, *, at: datetime, person: str, now: datetime
+) -> None:
+    """Note that the content behind a notice was read: its holder has the information."""
+    moved = await delivery_rows.mark_opened(session, delivery_id, at=at)
+    if moved is None:
+        return
+    await note_moved(session, [moved], "opened", now=now)
+    await holders_informed(session, desk, [moved], now=now)
+    await add_acts(
+        session,
+        [act("content.opened", at=at, actor=person, alert_id=moved.alert_id, subject_id=delivery_id)],
+    )
+
+
+def _repeated(desk: Desk, addressed: Addressed, receipt: Receipt, stored: tuple[str, bytes]) -> Recorded:
+    status, sealed = stored
+    if status != receipt.status.value:
+        raise ReceiptDiffers
+    return Recorded(open_receipt(desk, addressed.delivery_id, sealed), is_new=False)
+
+
+def _document(receipt: Receipt, now: datetime) -> dict[str, Any]:
+    return {
+        "delivery": str(receipt.delivery_id),
+        "notice_digest": receipt.notice_digest.lower(),
+        "status": receipt.status.value,
+        "reason": receipt.reason,
+        "person": {"name": receipt.person_name, "position": receipt.person_position},
+        "reference": receipt.reference,
+        "at": instant(receipt.at),
+        "recorded_at": instant(now),
+    }

@@ -1,0 +1,190 @@
+"""Finds the way for what had none: a holder that was named later, or a notice whose time has come."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from common.db import Session, after_commit
+from common.ids import new_id, pairwise
+from notifier.domain.notice import NoticeDuty
+from notifier.domain.planning import IMPLICATED, OWN_BODY, REPORTER_KNOWS, Freight, PlannedDelivery, load
+from notifier.domain.resolution import Directory
+from notifier.domain.schedule import BY_ORDER, urgency_of
+from notifier.repository import alerts as alert_rows
+from notifier.repository import deliveries as delivery_rows
+from notifier.repository import obligations as obligation_rows
+from notifier.repository.alerts import AlertRow
+from notifier.repository.deliveries import Unrouted
+from notifier.repository.directory import find_directory, find_routes
+from notifier.repository.obligations import Row
+from notifier.repository.records import act, add_acts
+from notifier.service.desk import Desk
+from notifier.service.notices import render, route_values, write
+from notifier.service.planning import open_routing, store
+
+
+async def route_alert(session: Session, desk: Desk, alert_id: UUID, *, now: datetime) -> set[UUID]:
+    """Address those deliveries of an alert that nobody held; returns the ones that found their agency."""
+    alert = await alert_rows.find_alert(session, alert_id)
+    if alert is None:
+        return set()
+    directory = await find_directory(session, alert.territory)
+    reporter, excluded = open_routing(desk, alert.id, alert.routing)
+    found: set[UUID] = set()
+    for lost in await delivery_rows.lock_unrouted(session, alert_id):
+        # Who holds the role now: the body may have been founded after the alert.
+        holder = directory.holder(lost.role, alert.territory, now)
+        if holder is None:
+            continue
+        if holder.agency_id in excluded or holder.agency_id == reporter:
+            reason = IMPLICATED if holder.agency_id in excluded else REPORTER_KNOWS
+            await _withhold(session, alert, lost, reason, now=now)
+        else:
+            await _address(session, desk, alert, lost, holder.agency_id, now=now)
+        await obligation_rows.name_holder(session, alert_id, lost.role, holder.agency_id)
+        found.add(lost.id)
+    return found
+
+
+async def route_all(session: Session, desk: Desk, *, now: datetime) -> int:
+    """Try again for every alert that has a delivery without an agency; after every change of holders."""
+    found = 0
+    for alert_id in await delivery_rows.list_without_route(session):
+        found += len(await route_alert(session, desk, alert_id, now=now))
+    return found
+
+
+async def dispatch_duties(
+    session: Session, desk: Desk, alert_id: UUID, rows: Sequence[Row], *, now: datetime
+) -> None:
+    """Send notices that were not released: their time has come (architecture §3, *Dispatch*)."""
+    alert = await alert_rows.find_alert(session, alert_id)
+    if alert is None:
+        return
+    directory = await find_directory(session, alert.territory)
+    reporter, excluded = open_routing(desk, alert.id, alert.routing)
+    freight: list[Freight] = []
+    kept: list[tuple[Row, str]] = []
+    for row in rows:
+        agency = row.recipient_agency_id or _holder(directory, row.recipient, alert.territory, now)
+        reason = _why_not(agency, row.obliged_agency_id, reporter, excluded)
+        if reason is not None:
+            kept.append((row, reason))
+            continue
+        freight.append(
+            Freight(
+                obligation_id=row.id,
+                role=row.recipient or row.obliged,
+                agency=agency,
+                urgency=urgency_of(None if row.due_at is None else row.due_at - now),
+                due_at=row.due_at,
+            )
+        )
+    planned = load(freight, await delivery_rows.last_numbers(session, alert_id), new_id)
+    duties = {row.id: _notice_duty(row) for row in rows}
+    routes = await find_routes(session, {d.agency for d in planned if d.agency is not None}, now=now)
+    written = write(desk, alert_id, planned, duties, routes, traceparent=alert.traceparent, now=now)
+    await store(session, desk, alert_id, written, now=now)
+    await _add_handles(session, desk, alert, (d.agency for d in planned if d.agency is not None))
+    for delivery in planned:
+        for obligation_id in delivery.obligations:
+            values = {"delivery_id": delivery.id, "dispatch_at": None}
+            if delivery.agency is not None:
+                values["recipient_agency_id"] = delivery.agency
+            await obligation_rows.set_obligation(session, obligation_id, values)
+    await _cancel(session, alert_id, kept, now=now)
+
+
+def _holder(directory: Directory, role: str | None, territory: str, now: datetime) -> UUID | None:
+    holder = directory.holder(role, territory, now) if role else None
+    return holder.agency_id if holder else None
+
+
+def _why_not(
+    agency: UUID | None, obliged: UUID | None, reporter: UUID | None, excluded: frozenset[UUID]
+) -> str | None:
+    if agency is None:
+        return None
+    if agency in excluded:
+        return IMPLICATED
+    if agency == reporter:
+        return REPORTER_KNOWS
+    return OWN_BODY if agency == obliged else None
+
+
+def _notice_duty(row: Row) -> NoticeDuty:
+    return NoticeDuty(row.rule, row.citation["ru"], row.duty, row.due_at, row.force)
+
+
+async def _address(
+    session: Session, desk: Desk, alert: AlertRow, lost: Unrouted, agency_id: UUID, *, now: datetime
+) -> None:
+    duties = await obligation_rows.list_of_delivery(session, lost.id)
+    numbers = await delivery_rows.last_numbers(session, alert.id)
+    planned = PlannedDelivery(
+        id=lost.id,
+        agency=agency_id,
+        role=lost.role,
+        bodies=lost.bodies,
+        number=numbers.get(agency_id, 0) + 1,
+        urgency=BY_ORDER[lost.urgency],
+        deadline=lost.deadline,
+        obligations=tuple(row.id for row in duties),
+    )
+    route = (await find_routes(session, [agency_id], now=now)).get(agency_id)
+    values = {
+        "agency_id": agency_id,
+        "notice_no": planned.number,
+        **route_values(route, planned, desk, now=now),
+    }
+    if not await delivery_rows.give_route(session, lost.id, values):
+        return
+    notice = render(desk, planned, agency_id, alert.id, [_notice_duty(row) for row in duties], now=now)
+    await delivery_rows.add_notices(session, [notice])
+    for row in duties:
+        await obligation_rows.set_obligation(session, row.id, {"recipient_agency_id": agency_id})
+    await _add_handles(session, desk, alert, [agency_id])
+    await add_acts(session, [act("delivery.routed", at=now, alert_id=alert.id, subject_id=lost.id)])
+    if route is not None:
+        waiting = {route.endpoint_id: [lost.id]}
+        after_commit(session, lambda: desk.lanes.wake(waiting))
+
+
+async def _withhold(session: Session, alert: AlertRow, lost: Unrouted, reason: str, *, now: datetime) -> None:
+    """The only holder must not be told: the delivery ends, its duties are withheld."""
+    duties = await obligation_rows.list_of_delivery(session, lost.id)
+    await delivery_rows.cancel(session, lost.id)
+    await _cancel(session, alert.id, [(row, reason) for row in duties], now=now)
+
+
+async def _cancel(
+    session: Session, alert_id: UUID, kept: Sequence[tuple[Row, str]], *, now: datetime
+) -> None:
+    for row, _ in kept:
+        await obligation_rows.set_obligation(
+            session, row.id, {"state": "cancelled", "dispatch_at": None, "next_check_at": None}
+        )
+    await add_acts(
+        session,
+        [
+            act("duty.withheld", at=now, alert_id=alert_id, subject_id=row.id, rule=row.rule, reason=reason)
+            for row, reason in kept
+        ],
+    )
+
+
+async def _add_handles(session: Session, desk: Desk, alert: AlertRow, agencies: Iterable[UUID]) -> None:
+    key = desk.keys.secret("pairwise")
+    await alert_rows.add_handles(
+        session,
+        [
+            {
+                "handle": pairwise(key, alert.id, agency),
+                "alert_id": alert.id,
+                "agency_id": agency,
+                "is_reporter": "n",
+                "received_at": alert.received_at,
+            }
+            for agency in set(agencies)
+        ],
+    )
