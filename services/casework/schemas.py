@@ -2,14 +2,15 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 
-from casework.models import Task
-from casework.service import CaseView, Employee
+from casework.domain.case import Employee
+from casework.models import Appointment, Case, Task
 from common.schemas import In, Out
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ].+", re.ASCII | re.DOTALL)
@@ -74,6 +75,16 @@ class CaseManagerOut(Out):
     accepted_at: datetime | None
     employee: EmployeeOut | None
 
+    @classmethod
+    def of(cls, row: Appointment, employee: Employee | None) -> "CaseManagerOut":
+        """From a row; ``employee`` where the caller may see it."""
+        return cls(
+            evidence_id=row.id,
+            appointed_at=row.appointed_at,
+            accepted_at=row.accepted_at,
+            employee=None if employee is None else EmployeeOut.model_validate(employee),
+        )
+
 
 class TaskOut(Out):
     """An act that the law asks of a body; ``late``: its formal limit passed, met or not."""
@@ -119,24 +130,23 @@ class CaseOut(Out):
     tasks: list[TaskOut] | None = None
 
     @classmethod
-    def of(cls, view: CaseView, employee: Employee | None, *, with_tasks: bool) -> "CaseOut":
-        """From a view; ``employee`` where the caller may see it."""
-        case, appointment = view.case, view.appointment
-        manager = None
-        if appointment is not None:
-            manager = CaseManagerOut(
-                evidence_id=appointment.id,
-                appointed_at=appointment.appointed_at,
-                accepted_at=appointment.accepted_at,
-                employee=None if employee is None else EmployeeOut.model_validate(employee),
-            )
+    def of(
+        cls,
+        case: Case,
+        appointment: Appointment | None,
+        employee: Employee | None,
+        *,
+        coordinating: bool,
+        tasks: Sequence[Task] | None,
+    ) -> "CaseOut":
+        """From rows; ``employee`` where the caller may see it, ``tasks`` where they are asked for."""
         return cls(
             id=case.id,
             state=case.state,
             territory=case.territory,
             opened_at=case.opened_at,
             coordinating_role=case.coordinating_role,
-            coordinating=view.is_coordinator,
-            case_manager=manager,
-            tasks=[TaskOut.of(task) for task in view.tasks] if with_tasks else None,
+            coordinating=coordinating,
+            case_manager=None if appointment is None else CaseManagerOut.of(appointment, employee),
+            tasks=None if tasks is None else [TaskOut.of(task) for task in tasks],
         )

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -9,11 +10,9 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from common.schemas import In, Out
-from registry.domain.agency import AgencyDraft, Interval, MandateDraft, Names
-from registry.models import Absence, Endpoint, Mandate, Territory
-from registry.service.absences import AbsenceDraft
-from registry.service.agencies import Registered
-from registry.service.endpoints import EndpointDraft
+from registry.domain.agency import AbsenceDraft, AgencyDraft, Interval, MandateDraft, Names
+from registry.domain.endpoint import EndpointDraft
+from registry.models import Absence, Agency, Endpoint, Mandate, Territory
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ].+", re.ASCII | re.DOTALL)
 
@@ -234,12 +233,13 @@ class AgencyOut(Out):
     endpoints: list[EndpointOut] | None = None
 
     @classmethod
-    def of(cls, registered: Registered, *, at: datetime | None, **more: Any) -> "AgencyOut":
+    def of(
+        cls, agency: Agency, mandates: Iterable[Mandate], *, at: datetime | None, **more: Any
+    ) -> "AgencyOut":
         """From rows; ``at`` ``None`` shows every mandate."""
-        agency = registered.agency
-        mandates = [
+        shown = [
             MandateOut.of(mandate)
-            for mandate in registered.mandates
+            for mandate in mandates
             if at is None or Interval(mandate.valid_from, mandate.valid_until).covers(at)
         ]
         return cls(
@@ -247,7 +247,7 @@ class AgencyOut(Out):
             code=agency.code,
             name=NamesOut(kk=agency.name_kk, ru=agency.name_ru, en=agency.name_en),
             superior_id=agency.superior_id,
-            mandates=mandates,
+            mandates=shown,
             version=agency.version,
             retired_at=agency.retired_at,
             **more,

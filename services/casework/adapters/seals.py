@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from uuid import UUID
 
-from casework.service import Employee
+from casework.domain.case import Employee
 from common.keys import KeyRing
 from common.sealing import SealBroken, aead_open, aead_seal, unseal
 

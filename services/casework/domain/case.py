@@ -1,4 +1,4 @@
-"""Who coordinates a case (joint order ¶17), and which duty asks for a case manager (¶12(2))."""
+"""Who coordinates a case (joint order ¶17), and who accompanies the child (¶12(2))."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +21,14 @@ class Coordinator:
     def standing(self) -> tuple[int, str]:
         """Sort key: the greater coordinates."""
         return -COORDINATING.index(self.role), str(self.agency)
+
+
+@dataclass(frozen=True, slots=True)
+class Employee:
+    """The person: kept sealed, never in an event or a log."""
+
+    name: str
+    position: str
 
 
 def choose_coordinator(candidates: Iterable[Coordinator]) -> Coordinator | None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from casework import service
 from casework.router.desk import Agency, Desk, DeskOf, read_id, read_moment
-from casework.schemas import CaseManagerIn, CaseManagerOut, CaseOut, EmployeeOut
+from casework.schemas import CaseManagerIn, CaseManagerOut, CaseOut
 from common.http import After, Limit, Page, PartsOf, Reading, Tx, read_cursor, write_cursor
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
@@ -63,16 +63,17 @@ async def appoint_case_manager(
     )
     if not is_new:
         response.status_code = 200
-    return CaseManagerOut(
-        evidence_id=appointment.id,
-        appointed_at=appointment.appointed_at,
-        accepted_at=appointment.accepted_at,
-        employee=EmployeeOut.model_validate(employee),
-    )
+    return CaseManagerOut.of(appointment, employee)
 
 
 def _shown(view: service.CaseView, desk: Desk, *, with_tasks: bool) -> CaseOut:
     employee = None
     if view.appointment is not None and view.is_coordinator:
         employee = service.open_employee(view.appointment, desk.seals)
-    return CaseOut.of(view, employee, with_tasks=with_tasks)
+    return CaseOut.of(
+        view.case,
+        view.appointment,
+        employee,
+        coordinating=view.is_coordinator,
+        tasks=view.tasks if with_tasks else None,
+    )

@@ -1,17 +1,11 @@
 """What casework can do. One function, one transaction, opened by whichever door called."""
 
-from casework.service.appointments import (
-    Employee,
-    PersonSeals,
-    appoint_case_manager,
-    open_employee,
-)
+from casework.service.appointments import PersonSeals, appoint_case_manager, open_employee
 from casework.service.cases import CaseView, get_case, list_cases, list_tasks, open_case
 from casework.service.tasks import mark_breached, mark_met, take_duties
 
 __all__ = [
     "CaseView",
-    "Employee",
     "PersonSeals",
     "appoint_case_manager",
     "get_case",

@@ -1,12 +1,11 @@
 """The case manager: the first fact that meets a duty of the law, ``R136-12.2``."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from casework import repository
-from casework.domain.case import APPOINTMENT_RULE, COORDINATING
+from casework.domain.case import APPOINTMENT_RULE, COORDINATING, Employee
 from casework.errors import (
     AcceptanceInFuture,
     CaseManagerAlreadyAppointed,
@@ -23,14 +22,6 @@ from common.timing import Now
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of ours an agency's clock may go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Employee:
-    """The person: kept sealed, never in an event or a log."""
-
-    name: str
-    position: str
 
 
 class PersonSeals(Protocol):

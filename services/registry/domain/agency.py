@@ -147,6 +147,20 @@ class AgencyDraft:
     id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AbsenceDraft:
+    """An absence to be declared, or declared anew; role, territory and beginning say which one.
+
+    An end equal to the beginning takes the declaration back.
+    """
+
+    role: str
+    territory: str
+    during: Interval
+    reason: str
+    replaces: int | None = None
+
+
 def is_rival(mandate: Mandate, other: Mandate) -> bool:
     """Whether two agencies would both be primary for a role in a territory at some instant."""
     return (

@@ -8,7 +8,9 @@ import base64
 import binascii
 import ipaddress
 import re
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
 
 from registry.errors import AddressNotAllowed, ReceiptKeyUnreadable
 
@@ -25,6 +27,23 @@ _HOST_NAME = re.compile(
 _LAST_LABEL_NUMERIC = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)", re.ASCII)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDraft:
+    """An endpoint to be registered, or registered anew.
+
+    Attributes:
+        agency: id or code.
+        id, replaces: which endpoint, and which version of it, this takes the place of.
+    """
+
+    agency: str
+    url: str
+    concurrency: int
+    receipt_key: str | None
+    id: UUID | None = None
+    replaces: int | None = None
 
 
 def check_address(url: str, *, loopback: bool) -> str:

@@ -44,7 +44,7 @@ async def list_agencies(
     if asked.code is not None:
         found = await service.find_agency(session, asked.code)
         listed = await service.with_mandates(session, [found] if found else [])
-        return Page(items=[AgencyOut.of(one, at=shown) for one in listed])
+        return Page(items=[AgencyOut.of(one.agency, one.mandates, at=shown) for one in listed])
     key = read_cursor(asked.after, 1)
     if key is not None and not _CODE.fullmatch(key[0]):
         raise CursorNotKnown
@@ -64,7 +64,7 @@ async def list_agencies(
             if listing.is_resolved
             else {}
         )
-        items.append(AgencyOut.of(one, at=shown, **marks))
+        items.append(AgencyOut.of(one.agency, one.mandates, at=shown, **marks))
     return Page(items=items, next=write_cursor(listing.next) if listing.next else None)
 
 
@@ -90,7 +90,7 @@ async def register_agency(
     )
     if registered.effect is not service.Effect.CREATED:
         response.status_code = 200
-    return AgencyOut.of(registered, at=None)
+    return AgencyOut.of(registered.agency, registered.mandates, at=None)
 
 
 @router.post("/{agency_id}/retirement", summary="End every mandate of an agency")
@@ -101,7 +101,7 @@ async def retire_agency(
     registered = await service.retire_agency(
         session, agency_id, at=body.retired_at or parts.now(), by=caller.subject, now=parts.now
     )
-    return AgencyOut.of(registered, at=None)
+    return AgencyOut.of(registered.agency, registered.mandates, at=None)
 
 
 async def _whole(
@@ -113,4 +113,6 @@ async def _whole(
     if is_registrar or (caller.role == "agency" and caller.agency == agency.id):
         rows = await service.list_endpoints(session, agency_id=agency.id, after=None, limit=200)
         endpoints = [EndpointOut.of(row) for row in rows]
-    return AgencyOut.of(registered, at=None if is_registrar else parts.now(), endpoints=endpoints)
+    return AgencyOut.of(
+        registered.agency, registered.mandates, at=None if is_registrar else parts.now(), endpoints=endpoints
+    )

@@ -1,7 +1,7 @@
 """What the register can do. One function, one transaction, opened by whichever door called."""
 
 from registry.repository import list_absences, list_endpoints, list_territories
-from registry.service.absences import AbsenceDraft, declare_absence
+from registry.service.absences import declare_absence
 from registry.service.agencies import (
     Effect,
     Registered,
@@ -11,15 +11,13 @@ from registry.service.agencies import (
     retire_agency,
     with_mandates,
 )
-from registry.service.endpoints import EndpointDraft, get_endpoint, register_endpoint, revoke_endpoint
+from registry.service.endpoints import get_endpoint, register_endpoint, revoke_endpoint
 from registry.service.holders import Listing, list_agencies, resolve_holder
 from registry.service.seeding import Seed, load_seed
 from registry.service.snapshot import list_facts
 
 __all__ = [
-    "AbsenceDraft",
     "Effect",
-    "EndpointDraft",
     "Listing",
     "Registered",
     "Seed",

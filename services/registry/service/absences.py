@@ -1,33 +1,17 @@
 """Where the law's body does not exist: declared by a registrar, with dates, never guessed."""
 
-from dataclasses import dataclass
-
 from common.contracts import Event
 from common.contracts import registry as events
 from common.db import Session
 from common.timing import Now
 from registry import repository
-from registry.domain.agency import Interval
+from registry.domain.agency import AbsenceDraft
 from registry.domain.role import Roles
 from registry.domain.territory import Tree
 from registry.errors import AbsenceExists, VersionOutdated
 from registry.models import Absence
 from registry.service.agencies import Effect
 from registry.service.changes import record_changes
-
-
-@dataclass(frozen=True)
-class AbsenceDraft:
-    """An absence to be declared, or declared anew; role, territory and beginning say which one.
-
-    An end equal to the beginning takes the declaration back.
-    """
-
-    role: str
-    territory: str
-    during: Interval
-    reason: str
-    replaces: int | None = None
 
 
 async def declare_absence(

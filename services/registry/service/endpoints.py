@@ -1,6 +1,5 @@
 """How agencies' systems are reached."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from common.contracts import Event
@@ -8,7 +7,7 @@ from common.contracts import registry as events
 from common.db import Session
 from common.timing import Now
 from registry import repository
-from registry.domain.endpoint import check_address, check_receipt_key
+from registry.domain.endpoint import EndpointDraft, check_address, check_receipt_key
 from registry.errors import (
     AgencyRetired,
     EndpointAgencyUnknown,
@@ -21,23 +20,6 @@ from registry.errors import (
 from registry.models import Endpoint
 from registry.service.agencies import Effect, find_agency
 from registry.service.changes import record_changes
-
-
-@dataclass(frozen=True)
-class EndpointDraft:
-    """An endpoint to be registered, or registered anew.
-
-    Attributes:
-        agency: id or code.
-        id, replaces: which endpoint, and which version of it, this takes the place of.
-    """
-
-    agency: str
-    url: str
-    concurrency: int
-    receipt_key: str | None
-    id: UUID | None = None
-    replaces: int | None = None
 
 
 async def register_endpoint(
