@@ -97,7 +97,10 @@ class Container:
 
     def is_ready(self) -> bool:
         """Whether ``/readyz`` answers 200."""
-        return _answers(f"http://127.0.0.1:{self.port}/readyz")
+        return self.answers("readyz")
+
+    def answers(self, page: str) -> bool:
+        return _answers(f"http://127.0.0.1:{self.port}/{page}")
 
     def alive(self) -> bool:
         return self.running is not None and self.running.alive()
