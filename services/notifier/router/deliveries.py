@@ -24,7 +24,7 @@ from notifier.service import reading, receipts
 
 router = APIRouter(prefix="/v1", tags=["deliveries"])
 
-Operator = Annotated[Principal, Depends(require("operator"))]
+Anyone = Annotated[Principal, Depends(require("operator", "agency"))]
 Agency = Annotated[Principal, Depends(require("agency"))]
 
 JOSE = "application/jose"
@@ -45,17 +45,23 @@ async def list_deliveries_of_alert(
 @router.get("/deliveries", summary="Deliveries of all alerts, newest first")
 async def list_deliveries(
     session: Reading,
-    _caller: Operator,
+    caller: Anyone,
     counter: AtCounter,
     state: Annotated[State | None, Query()] = None,
     agency: Annotated[UUID | None, Query()] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Page[DeliveryOut]:
-    """By opaque ids and states."""
-    rows = await reading.list_all_deliveries(
-        session, counter.desk, state=state, agency_id=agency, after=moment_and_id(after), limit=limit + 1
-    )
+    """The operator sees all by opaque ids and states; an agency what it was sent itself."""
+    place = moment_and_id(after)
+    if caller.role == "agency":
+        rows = await reading.list_own_deliveries(
+            session, counter.desk, caller, state=state, after=place, limit=limit + 1
+        )
+    else:
+        rows = await reading.list_all_deliveries(
+            session, counter.desk, state=state, agency_id=agency, after=place, limit=limit + 1
+        )
     shown = rows[:limit]
     last = shown[-1] if len(rows) > limit else None
     return Page(

@@ -175,6 +175,32 @@ async def list_all_deliveries(
     return [tell(desk, delivery, viewer, delivery.alert_id) for delivery in found]
 
 
+async def list_own_deliveries(
+    session: Session,
+    desk: Desk,
+    caller: Principal,
+    *,
+    state: str | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """What an agency was sent, newest first, answered or not; reading this hands nothing over."""
+    sight = sight_of(caller.role, caller.bodies)
+    if sight is None or caller.agency is None:
+        return []
+    found = await views.list_deliveries(
+        session, state=state, agency_id=caller.agency, after=after, limit=limit
+    )
+    viewer = Viewer(sight, caller.agency)
+    alerts = {delivery.alert_id for delivery in found if delivery.alert_id is not None}
+    handles = await views.handles_of(session, alerts, caller.agency)
+    return [
+        tell(desk, delivery, viewer, handles[delivery.alert_id] if delivery.alert_id else None)
+        for delivery in found
+        if delivery.alert_id is None or delivery.alert_id in handles
+    ]
+
+
 async def see_delivery(session: Session, desk: Desk, caller: Principal, delivery_id: UUID) -> dict[str, Any]:
     """One delivery.
 
