@@ -39,7 +39,12 @@ async def get_case(case_id: UUID, session: Reading, caller: Agency, desk: DeskOf
     return _shown(view, desk, with_tasks=True)
 
 
-@router.post("/{case_id}/case-manager", status_code=201, summary="Appoint the case manager")
+@router.post(
+    "/{case_id}/case-manager",
+    status_code=201,
+    summary="Appoint the case manager",
+    responses={200: {"model": CaseManagerOut, "description": "It was stored before"}},
+)
 async def appoint_case_manager(
     case_id: UUID,
     body: CaseManagerIn,

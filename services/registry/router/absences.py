@@ -24,7 +24,12 @@ async def list_absences(
     )
 
 
-@router.post("", status_code=201, summary="Declare that a body does not exist, or declare it anew")
+@router.post(
+    "",
+    status_code=201,
+    summary="Declare that a body does not exist, or declare it anew",
+    responses={200: {"model": AbsenceOut, "description": "The next version, or nothing differed"}},
+)
 async def declare_absence(
     body: AbsenceIn, session: Tx, caller: Registrar, parts: PartsOf, desk: DeskOf, response: Response
 ) -> AbsenceOut:

@@ -80,7 +80,12 @@ async def get_agency(
     return await _whole(session, registered, caller, parts)
 
 
-@router.post("", status_code=201, summary="Register an agency, or its next version")
+@router.post(
+    "",
+    status_code=201,
+    summary="Register an agency, or its next version",
+    responses={200: {"model": AgencyOut, "description": "The next version, or nothing differed"}},
+)
 async def register_agency(
     body: AgencyIn, session: Tx, caller: Registrar, parts: PartsOf, desk: DeskOf, response: Response
 ) -> AgencyOut:

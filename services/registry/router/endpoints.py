@@ -45,7 +45,12 @@ async def list_endpoints(
     )
 
 
-@router.post("", status_code=201, summary="Register an endpoint, or its next version")
+@router.post(
+    "",
+    status_code=201,
+    summary="Register an endpoint, or its next version",
+    responses={200: {"model": EndpointOut, "description": "The next version, or nothing differed"}},
+)
 async def register_endpoint(
     body: EndpointIn, session: Tx, caller: Registrar, parts: PartsOf, desk: DeskOf, response: Response
 ) -> EndpointOut:
