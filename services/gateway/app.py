@@ -9,12 +9,18 @@ from common.health import Check
 from common.http import create_app
 from common.parts import Job, Parts, Service
 from gateway.adapters.document import PublicDocument
+from gateway.adapters.intake import AgencyInbox
 from gateway.adapters.jwks import RemoteKeys
+from gateway.adapters.notifier import NotifierDesk
 from gateway.adapters.registry import RegistryDirectory
 from gateway.adapters.services import HttpServices
+from gateway.adapters.traces import JaegerTraces, LocalTraces
+from gateway.console import routers as console_routers
+from gateway.console.parts import Console
 from gateway.domain.routes import Bucket, Upstream
 from gateway.jobs import forgetting
 from gateway.router import routers
+from gateway.router.front import Front
 from gateway.router.parts import Desk
 from gateway.service.allowance import Allowances, Failures
 from gateway.service.bootstrap import ensure_registrar
@@ -59,14 +65,26 @@ def build(settings: Settings, parts: Parts) -> Service:
         token_lifetime=timedelta(seconds=settings.token_seconds),
         security_contact=settings.security_contact,
     )
+    is_secure = settings.public_url.startswith("https://")
+    console = Console(
+        db=parts.db,
+        now=parts.now,
+        doorman=desk.doorman,
+        alerts=NotifierDesk(services),
+        inbox=AgencyInbox(services),
+        traces=_traces(settings),
+        session_lifetime=timedelta(seconds=settings.session_seconds),
+        is_secure=is_secure,
+    )
     app = create_app(
         parts,
         title="Dabyl gateway",
-        routers=routers,
+        routers=(*console_routers, *routers),
         checks={service: _ready(services, service) for service in SERVICES},
-        state={"desk": desk},
+        state={"desk": desk, "console": console},
         max_body_bytes=MAX_BODY_BYTES,
     )
+    app.add_middleware(Front, is_secure=is_secure)
     document.own = app.openapi
     # Ours describes all five services; the framework's would describe this one alone.
     app.router.routes[:] = [
@@ -125,6 +143,16 @@ def _trusted(settings: Settings, parts: Parts, issuer: Callable[[], Issuer]) -> 
             Trusted(settings.external_issuer, settings.audience, settings.external_algorithms, keys)
         )
     return trusted
+
+
+def _traces(settings: Settings) -> LocalTraces | JaegerTraces | None:
+    if settings.traces_url is None:
+        return None
+    return (
+        JaegerTraces(settings.traces_url)
+        if settings.traces_kind == "jaeger"
+        else LocalTraces(settings.traces_url)
+    )
 
 
 def _ready(services: HttpServices, service: Upstream) -> Check:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ class Duty:
     """A duty that a notice carries; ``text`` by language (kk, ru)."""
 
     rule: str
-    citation: str = ""
+    citation: dict[str, str] = field(default_factory=dict)
     text: dict[str, str] = field(default_factory=dict)
     due_at: datetime | None = None
     force: str = ""
@@ -166,11 +166,15 @@ def _scale(seconds: float) -> float:
     return math.log1p(seconds / 0.1)
 
 
+_ENDS = (2, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400, 365 * 86400)
+"""Seconds. An axis ends at one of these, so that marks stand still while somebody looks at them."""
+
+
 def axis_for(start: datetime, instants: Iterable[datetime], now: datetime) -> Axis:
-    """An axis from receipt to the present; it ends early once everything has happened."""
-    last = max(instants, default=start)
-    end = min(now, last + timedelta(minutes=1)) if last > start else now
-    return Axis(start, max(2.0, (end - start).total_seconds()))
+    """An axis from receipt to just after the last thing that happened, at most to the present."""
+    last = max(instants, default=now)
+    seconds = max(0.0, (min(last, now) - start).total_seconds())
+    return Axis(start, next((end for end in _ENDS if end >= seconds), _ENDS[-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +220,10 @@ def _lane(delivery: Delivery, axis: Axis, now: datetime) -> Lane:
     marks = [
         Mark(axis.share(a.started_at), outcome_of(a), a.started_at, a.no, a.status) for a in delivery.attempts
     ]
+    # An accepted attempt is the transmission; the mark stands for it only where no attempt is known.
+    told = None if any(mark.kind is Outcome.ACCEPTED for mark in marks) else delivery.transmitted_at
     for kind, at in (
-        ("transmitted", delivery.transmitted_at),
+        ("transmitted", told),
         ("opened", delivery.opened_at),
         ("acknowledged", delivery.acknowledged_at),
     ):
@@ -264,3 +270,32 @@ class AlertRow:
     def total(self) -> int:
         """Deliveries that count: without cancelled and superseded ones."""
         return sum(n for state, n in self.states.items() if state not in {"cancelled", "superseded"})
+
+    @property
+    def needs_a_person(self) -> int:
+        """Deliveries that will not move by themselves."""
+        return self.states.get("dead", 0) + self.states.get("rejected", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the alerts of a page come to, in deliveries."""
+
+    waiting: int
+    unanswered: int
+    stuck: int
+    answered: int
+
+
+def tally(rows: Iterable[AlertRow]) -> Tally:
+    """Counts over all deliveries of these alerts; each counts once."""
+    sums: dict[str, int] = {}
+    for row in rows:
+        for state, number in row.states.items():
+            sums[state] = sums.get(state, 0) + number
+    return Tally(
+        waiting=sums.get("waiting", 0) + sums.get("leased", 0),
+        unanswered=sums.get("transmitted", 0),
+        stuck=sums.get("dead", 0) + sums.get("rejected", 0),
+        answered=sums.get("acknowledged", 0),
+    )

@@ -80,10 +80,8 @@ class AlertDesk(Protocol):
 class InboxDesk(Protocol):
     """What an agency's pages read and write."""
 
-    async def list_notices(
-        self, bearer: Bearer, *, after: str | None = None
-    ) -> tuple[list[Notice], str | None]:
-        """Notices for this agency, newest first; reading them hands them over."""
+    async def list_notices(self, bearer: Bearer) -> list[Notice]:
+        """Notices for this agency, in any order; reading them hands them over."""
 
     async def get_notice(self, bearer: Bearer, delivery_id: UUID) -> Notice:
         """One notice."""
