@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -50,6 +50,7 @@ def moment_and_id(after: str | None) -> tuple[datetime, UUID] | None:
         moment, last = datetime.fromisoformat(key[0]), UUID(key[1])
     except ValueError as error:
         raise CursorNotKnown from error
-    if moment.tzinfo is None:
+    # The ends of the calendar have no UTC of their own: turning them would overflow.
+    if moment.tzinfo is None or not 1990 <= moment.year <= 2200:
         raise CursorNotKnown
-    return moment, last
+    return moment.astimezone(UTC), last
