@@ -73,6 +73,10 @@ class Calls:
         except httpx.HTTPError:
             return False
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
     def _read(self, answer: httpx.Response) -> Any:
         if answer.status_code >= 400:
             try:

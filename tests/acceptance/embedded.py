@@ -24,6 +24,7 @@ class EmbeddedHouse:
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._seen_from = 0
+        self._calls: Calls | None = None
         self.output = home.parent / f"{home.name}.out"
 
     @property
@@ -71,6 +72,8 @@ class EmbeddedHouse:
 
     def stop(self) -> None:
         """SIGTERM, then wait."""
+        if self._calls is not None:
+            self._calls.close()
         if self._process is not None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -86,8 +89,10 @@ class EmbeddedHouse:
             self._process = None
 
     def calls(self) -> Calls:
-        """The command's client for this house."""
-        return Calls(self.url, self.home)
+        """The command's client for this house; one, so that its tokens are used again."""
+        if self._calls is None or self._calls.url != self.url:
+            self._calls = Calls(self.url, self.home)
+        return self._calls
 
     def journal(self) -> list[dict[str, str]]:
         """What the simulated agencies wrote down."""

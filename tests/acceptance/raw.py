@@ -3,7 +3,7 @@
 import select
 import socket
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from urllib.parse import urlsplit
@@ -77,13 +77,13 @@ def ask(
 
 
 def _read(connection: socket.socket, method: str) -> Answer:
-    answer = HTTPResponse(connection, method=method.upper())
-    try:
-        answer.begin()
-        body = answer.read()
-    except (HTTPException, ConnectionResetError):
-        return Answer(0, (), b"")
-    return Answer(answer.status, tuple(answer.getheaders()), body)
+    with closing(HTTPResponse(connection, method=method.upper())) as answer:
+        try:
+            answer.begin()
+            body = answer.read()
+        except (HTTPException, ConnectionResetError):
+            return Answer(0, (), b"")
+        return Answer(answer.status, tuple(answer.getheaders()), body)
 
 
 def _bytes(value: str | bytes) -> bytes:
