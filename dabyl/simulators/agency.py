@@ -48,13 +48,14 @@ class Agency:
             return web.Response(status=401)
         delivery = request.headers["webhook-id"]
         notice = json.loads(body)
+        alert = str(notice["alert"])
         self._seen[delivery] += 1
         if self.member.behaviour == "slow":
             await asyncio.sleep(SLOW_SECONDS)
         if self.member.behaviour == "flaky" and self._seen[delivery] <= 2:
-            return self._fail(request, delivery, digest)
+            return self._fail(request, delivery, digest, alert)
         # Stored first, answered then: a 200 must never be lost with the process.
-        self._journal.write(self.member, delivery, digest, "200")
+        self._journal.write(self.member, delivery, digest, "200", alert=alert)
         if self.member.behaviour != "lying" and not notice.get("test") and delivery not in self._answered:
             self._answered.add(delivery)
             task = asyncio.create_task(self._answer(notice, digest))
@@ -77,15 +78,17 @@ class Agency:
                 if str(notice["delivery"]) in self._answered:
                     continue
                 self._answered.add(str(notice["delivery"]))
-                self._journal.write(self.member, str(notice["delivery"]), digest, "pulled")
+                self._journal.write(
+                    self.member, str(notice["delivery"]), digest, "pulled", alert=str(notice["alert"])
+                )
                 await self._answer(notice, digest)
             after = answer.get("next") or after
 
-    def _fail(self, request: web.Request, delivery: str, digest: str) -> web.StreamResponse:
+    def _fail(self, request: web.Request, delivery: str, digest: str, alert: str) -> web.StreamResponse:
         if self._seen[delivery] == 1:
-            self._journal.write(self.member, delivery, digest, "500")
+            self._journal.write(self.member, delivery, digest, "500", alert=alert)
             return web.Response(status=500)
-        self._journal.write(self.member, delivery, digest, "reset")
+        self._journal.write(self.member, delivery, digest, "reset", alert=alert)
         if request.transport:
             request.transport.abort()
         return web.Response(status=500)
@@ -99,6 +102,11 @@ class Agency:
             if opened is None:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            told = opened.get("narrative")
+            narrative = hashlib.sha256(str(told).encode()).hexdigest() if told else ""
+            self._journal.write(
+                self.member, delivery, digest, "opened", alert=str(notice["alert"]), narrative=narrative
+            )
             receipt = {
                 "delivery": delivery,
                 "notice_digest": digest,
@@ -108,7 +116,9 @@ class Agency:
                 "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             }
             if await self._call("POST", _path(notice["receipt"]["url"]), receipt=receipt) is not None:
-                self._journal.write(self.member, delivery, digest, "receipt_accepted")
+                self._journal.write(
+                    self.member, delivery, digest, "receipt_accepted", alert=str(notice["alert"])
+                )
                 return
             await asyncio.sleep(RETRY_SECONDS)
 

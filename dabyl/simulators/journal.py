@@ -1,4 +1,8 @@
-"""The agencies' own log: what reached whom. Ids, digests and answers only; never content."""
+"""The agencies' own log: what reached whom. Ids, digests and answers only; never content.
+
+``alert`` is the agency's own handle of the alert. ``narrative`` is the SHA-256 of the narrative that was
+opened, where the agency may read it: with it a reporter can tell its own alerts apart in this log.
+"""
 
 import json
 import os
@@ -14,7 +18,9 @@ class Journal:
     def __init__(self, file: Path) -> None:
         self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def write(self, member: Member, delivery: str, digest: str, answer: str) -> None:
+    def write(
+        self, member: Member, delivery: str, digest: str, answer: str, *, alert: str = "", narrative: str = ""
+    ) -> None:
         """One request or act of one agency."""
         line = {
             "at": datetime.now(UTC).isoformat(),
@@ -24,5 +30,7 @@ class Journal:
             "delivery": delivery,
             "digest": digest,
             "answer": answer,
+            "alert": alert,
+            "narrative": narrative,
         }
         os.write(self._descriptor, (json.dumps(line) + "\n").encode())
