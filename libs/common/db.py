@@ -8,13 +8,16 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Connection, Table, event
+from sqlalchemy import JSON, Connection, Executable, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.sql import Select
+
+from common.telemetry import log
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -78,7 +81,10 @@ class Database:
                 await session.rollback()
                 raise
         for hook in session.info.pop(_HOOKS, []):
-            hook()
+            try:
+                hook()
+            except Exception as error:  # noqa: BLE001  # it is committed: a failing hook must not tell otherwise
+                log.error("after_commit_failed", error_type=type(error).__name__)
         if session.info.pop("outbox_written", False):
             for wake in self.outbox_written:
                 wake()
@@ -113,23 +119,25 @@ def _begin_sqlite(connection: Connection) -> None:
 async def insert_ignore(
     session: Session, table: Table, rows: Sequence[Mapping[str, Any]], index_elements: Sequence[str]
 ) -> int:
-    """Insert the rows whose ``index_elements`` are not there yet.
+    """Insert the rows whose ``index_elements`` are not there yet; all rows name the same columns.
 
     Returns:
         How many were inserted. The unique index decides, not a prior look.
     """
     if not rows:
         return 0
-    dialect = session.get_bind().dialect.name
-    statement = (
-        sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)  # same clause, two classes
-    )
-    result = await session.execute(
-        statement.values(list(rows))
-        .on_conflict_do_nothing(index_elements=list(index_elements))
-        .returning(*(table.c[name] for name in index_elements))
-    )
+    statement = _insert_ignore(table, session.get_bind().dialect.name, tuple(index_elements))
+    # The rows go beside the statement: inside it, it would be compiled anew each time.
+    result = await session.execute(statement, rows[0] if len(rows) == 1 else list(rows))
     return len(result.all())
+
+
+@cache
+def _insert_ignore(table: Table, dialect: str, index_elements: tuple[str, ...]) -> Executable:
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    return insert.on_conflict_do_nothing(index_elements=list(index_elements)).returning(
+        *(table.c[name] for name in index_elements)
+    )
 
 
 def lock_due(statement: Select[Row]) -> Select[Row]:

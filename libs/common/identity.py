@@ -4,7 +4,7 @@ The gateway checks the outside token (and its revocation) and mints one of these
 minting for itself speaks as ``service``. Only the gateway may speak for anybody else.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
@@ -170,7 +170,8 @@ class ServiceTokens:
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="OAuth 2 access token")
 
 
-def _caller(
+# A plain function would be run in a thread for every request: `async` keeps it on the loop.
+async def _caller(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
     if credentials is None:
@@ -183,10 +184,10 @@ Caller = Annotated[Principal, Depends(_caller)]
 """The caller of this request; 401 without a valid token."""
 
 
-def require(*roles: str) -> Callable[[Principal], Principal]:
+def require(*roles: str) -> Callable[[Principal], Awaitable[Principal]]:
     """Let only these roles pass: ``Annotated[Principal, Depends(require("operator"))]``."""
 
-    def check(caller: Caller) -> Principal:
+    async def check(caller: Caller) -> Principal:
         if caller.role not in roles:
             raise RoleNotAllowed
         return caller

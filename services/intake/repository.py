@@ -50,6 +50,11 @@ class Match:
     kind: str
 
 
+_ADD_RECORD = insert(child_records)
+_ADD_REPORTER = insert(reporter_vault)
+_ADD_MATCH_TOKENS = insert(match_tokens)
+_ADD_DENIALS = insert(denials)
+_ADD_OPENING = insert(openings)
 _ALERT = select(
     alerts.c.id,
     alerts.c.handle,
@@ -120,26 +125,23 @@ async def add_alert(session: Session, alert: Alert) -> bool:
 
 async def add_records(session: Session, alert_id: UUID, record: SealedRecord, reporter: bytes) -> None:
     """Add the sealed documents of an alert."""
-    await session.execute(
-        insert(child_records).values(
-            alert_id=alert_id, version=record.version, sealed=record.sealed, wrapped_key=record.wrapped_key
-        )
-    )
-    await session.execute(insert(reporter_vault).values(alert_id=alert_id, sealed=reporter))
+    sealed = {"alert_id": alert_id, "version": record.version, "sealed": record.sealed}
+    await session.execute(_ADD_RECORD, {**sealed, "wrapped_key": record.wrapped_key})
+    await session.execute(_ADD_REPORTER, {"alert_id": alert_id, "sealed": reporter})
 
 
 async def add_match_tokens(session: Session, alert_id: UUID, tokens: Sequence[tuple[str, bytes]]) -> None:
     """Add the tokens by which the child may be met again; each with its kind."""
     if tokens:
         rows = [{"token": token, "alert_id": alert_id, "kind": kind} for kind, token in tokens]
-        await session.execute(insert(match_tokens), rows)
+        await session.execute(_ADD_MATCH_TOKENS, rows)
 
 
 async def add_denials(session: Session, alert_id: UUID, tokens: Sequence[bytes]) -> None:
     """Shut somebody out of an alert."""
     if tokens:
         rows = [{"alert_id": alert_id, "token": token} for token in tokens]
-        await session.execute(insert(denials), rows)
+        await session.execute(_ADD_DENIALS, rows)
 
 
 async def find_alert(session: Session, alert_id: UUID) -> Alert | None:
@@ -219,14 +221,13 @@ async def add_opening(
     opened_at: datetime,
 ) -> None:
     """Write down that content was opened, by whom, and which groups of it."""
-    await session.execute(
-        insert(openings).values(
-            id=opening_id,
-            alert_id=alert_id,
-            delivery_id=delivery_id,
-            handle=handle,
-            subject=subject,
-            groups=list(groups),
-            opened_at=opened_at,
-        )
-    )
+    row = {
+        "id": opening_id,
+        "alert_id": alert_id,
+        "delivery_id": delivery_id,
+        "handle": handle,
+        "subject": subject,
+        "groups": list(groups),
+        "opened_at": opened_at,
+    }
+    await session.execute(_ADD_OPENING, row)

@@ -17,12 +17,12 @@ router = APIRouter(prefix="/v1", tags=["intake"])
 _KEY = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
 
 
-def _room(request: Request) -> Room:
+async def _room(request: Request) -> Room:
     room: Room = request.app.state.room
     return room
 
 
-def _idempotency_key(
+async def _idempotency_key(
     told: Annotated[
         str | None,
         Header(
