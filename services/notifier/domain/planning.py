@@ -138,7 +138,7 @@ def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Calla
             obliged_agency=obliged,
             recipient_agency=recipient,
             delivery_id=carrier.get(obligation_id),
-            dispatch_at=dispatch_at(duty.kind, duty.dispatch, duty.due_at, case.auto_dispatch_before),
+            dispatch_at=dispatch_at(duty.dispatch, duty.due_at, case.auto_dispatch_before),
         )
         for obligation_id, duty, obliged, recipient in settled
     )
@@ -177,9 +177,9 @@ def load(
     return sorted(deliveries, key=lambda delivery: ORDER[delivery.urgency])
 
 
-def dispatch_at(kind: str, dispatch: str, due_at: datetime | None, before: timedelta) -> datetime | None:
-    """When an unreleased notice leaves by itself; ``None`` for acts and for what left at planning."""
-    if kind != "notice" or dispatch != "on_release" or due_at is None:
+def dispatch_at(dispatch: str, due_at: datetime | None, before: timedelta) -> datetime | None:
+    """When an unreleased notice leaves by itself; ``None`` for what left at planning or never leaves."""
+    if dispatch != "on_release" or due_at is None:
         return None
     return due_at - before
 

@@ -34,7 +34,6 @@ CLAIM_ROWS = 200
 RESULT_ROWS = 200
 AHEAD_SECONDS = 2.0
 """A lane claims so much time's worth of work ahead of what is in flight, and never more."""
-CLAIM_MARGIN = timedelta(seconds=1)
 LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
 PAUSE_SECONDS = 0.5
 
@@ -262,7 +261,7 @@ class Dispatcher:
 
     async def _send(self, one: Claimed) -> Answer:
         timeout = self.desk.tiers[one.urgency].timeout
-        if one.url is None or one.body is None or one.leased_until - self._now() < timeout + CLAIM_MARGIN:
+        if one.url is None or one.body is None or one.leased_until - self._now() < timeout:
             return Answer(Outcome.UNSENDABLE)
         keys = tuple(self._open(one.endpoint_id, no, sealed) for no, sealed in one.sealed_keys)
         if not keys or not await self._is_still_ours(one):

@@ -123,7 +123,7 @@ def _restarted(desk: Desk, row: obligation_rows.Row, start: datetime) -> obligat
     due_at, breach_at = rule.clock.times(start, desk.lawbook.calendar)
     dispatch = None
     if row.delivery_id is None:
-        dispatch = dispatch_at(row.kind, rule.dispatch, due_at, edition.parameters.auto_dispatch_before)
+        dispatch = dispatch_at(rule.dispatch, due_at, edition.parameters.auto_dispatch_before)
     return obligation_rows.Restart(
         id=row.id,
         starts_at=start,
