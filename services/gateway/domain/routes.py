@@ -78,12 +78,13 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/v1/tasks", "casework"),
     _route("GET POST", "/v1/agencies", "registry"),
     _route("GET", "/v1/agencies/{id}", "registry"),
+    _route("POST", "/v1/agencies/{id}/retirement", "registry"),
     _route("GET", "/v1/territories", "registry"),
     _route("GET POST", "/v1/endpoints", "registry"),
     _route("DELETE", "/v1/endpoints/{id}", "registry"),
     _route("POST", "/v1/endpoints/{id}/signing-key", "notifier"),
     _route("POST", "/v1/endpoints/{id}/test", "notifier", timeout=45.0),
-    _route("POST", "/v1/absences", "registry"),
+    _route("GET POST", "/v1/absences", "registry"),
 )
 """The public surface of the four services behind the gateway."""
 
