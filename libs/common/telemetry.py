@@ -46,6 +46,9 @@ SPAN_KEYS = frozenset(
 )  # fmt: skip
 """The only span attributes that are exported: no path, no query, no address, no exception text."""
 
+OURS = "dabyl"
+"""Instrumentation scope of the spans that our own code names."""
+
 log = structlog.get_logger()
 """The log: ``log.info("constant_event_name", alert_id=…)``; other keys are dropped."""
 
@@ -86,7 +89,8 @@ class _ListedOnly(SpanExporter):
 def _listed(span: ReadableSpan) -> ReadableSpan:
     kept = {key: value for key, value in (span.attributes or {}).items() if key in SPAN_KEYS}
     name = span.name
-    if span.kind is SpanKind.SERVER and "http.route" not in kept:
+    is_ours = span.instrumentation_scope is not None and span.instrumentation_scope.name == OURS
+    if span.kind is SpanKind.SERVER and "http.route" not in kept and not is_ours:
         name = str(kept.get("http.request.method", "HTTP"))  # an unrouted path is text from outside
     return ReadableSpan(
         name=name,
@@ -123,7 +127,7 @@ class Telemetry:
             self.provider.add_span_processor(
                 BatchSpanProcessor(_ListedOnly(exporter), schedule_delay_millis=500)
             )
-        self.tracer = self.provider.get_tracer("dabyl")
+        self.tracer = self.provider.get_tracer(OURS)
         # A registry of our own: five services in one process must not add up to one.
         self._registry = CollectorRegistry()
         reader = PrometheusMetricReader(disable_target_info=True, registry=self._registry)
