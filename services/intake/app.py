@@ -14,8 +14,14 @@ from intake.settings import Settings
 
 def build(_settings: Settings, parts: Parts) -> Service:
     """Put the service together; touches neither keys nor database."""
-    room = Room(seals=Cabinet(parts.keys), now=parts.now)
-    app = create_app(parts, title="Dabyl intake", routers=[router], state={"room": room})
+    cabinet = Cabinet(parts.keys)
+    app = create_app(
+        parts,
+        title="Dabyl intake",
+        routers=[router],
+        checks={"keys": cabinet.can_seal},
+        state={"room": Room(seals=cabinet, now=parts.now)},
+    )
     return Service(
         name="intake",
         app=app,

@@ -37,7 +37,6 @@ KEY_KEPT: Final = timedelta(hours=72)
 
 NUMBER_TRIES: Final = 5
 MOST_MATCHES: Final = 100
-UNSPECIFIED_REPORTER: Final = "other_prevention_subject"
 COORDINATING: Final = ("regional_child_rights_body", "guardianship_body")
 
 
@@ -91,9 +90,7 @@ async def receive_alert(
         number="",
         received_at=now,
         is_iin_doubtful=bool(report.child.doubts()),
-        facts=reports.facts_of(
-            report, reporter=next(iter(caller.bodies), UNSPECIFIED_REPORTER), received_at=now
-        ),
+        facts=reports.facts_of(report, reporter=reports.reporter_of(caller.bodies), received_at=now),
     )
     # All sealing comes before the first statement: nobody waits for a lock while we reckon.
     record = seals.seal_record(alert_id, reports.child_record(report))

@@ -5,6 +5,7 @@ goes into one of two sealed documents, the child's and the reporter's.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -15,6 +16,29 @@ from intake.domain.child import Child
 from intake.domain.territory import Territory
 
 LOCAL = ZoneInfo("Asia/Almaty")
+OTHER_SUBJECT = "other_prevention_subject"
+IDENTIFYING = frozenset(
+    {
+        "local_exec_body",
+        "internal_affairs",
+        "education_authority",
+        "education_org",
+        "guardianship_body",
+        "regional_child_rights_body",
+        "minors_commission",
+        "regional_child_ombudsman",
+        "psych_support_centre",
+        "family_support_centre",
+        "family_mobile_group",
+        "contact_centre_111",
+        "health_org",
+        "social_employment_org",
+        "prosecutor",
+        OTHER_SUBJECT,
+    }
+)
+"""The sixteen bodies of joint order ¶3; the list is open by its last."""
+
 RECORD_VERSION = 1
 """Version of the child record's form; part of what its seal is bound to."""
 
@@ -43,6 +67,11 @@ class Report:
     reference: str | None = field(default=None, repr=False)
     child: Child = field(default=Child(), repr=False)
     narrative: str | None = field(default=None, repr=False)
+
+
+def reporter_of(bodies: Iterable[str]) -> str:
+    """The role in which an agency reports: its first of the sixteen; any other body is ¶3(16)."""
+    return next((body for body in bodies if body in IDENTIFYING), OTHER_SUBJECT)
 
 
 def reported_by(told: str | None, reporter: str) -> str | None:

@@ -99,6 +99,20 @@ def test_a_schools_system_speaks_for_its_head(told: str | None, reporter: str, t
     assert reports.reported_by(told, reporter) == taken
 
 
+@pytest.mark.parametrize(
+    ("bodies", "reporter"),
+    [
+        (("education_org",), "education_org"),
+        (("child_rights_agency", "health_org", "prosecutor"), "health_org"),
+        (("child_violence_help_cabinet",), "other_prevention_subject"),
+        ((), "other_prevention_subject"),
+    ],
+)
+def test_an_agency_reports_as_one_of_the_sixteen(bodies: tuple[str, ...], reporter: str) -> None:
+    assert len(reports.IDENTIFYING) == 16
+    assert reports.reporter_of(bodies) == reporter
+
+
 def test_the_age_band_is_a_word_of_the_published_language() -> None:
     for age in (None, *range(20)):
         AgeBand(Child(age=age).age_band_on(date(2026, 1, 1)))
