@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from common.bus import Bus, Exchange, Message
-from common.bus.topology import readers_of
+from common.bus.topology import event_queue, readers_of
 from common.contracts import REGISTRY, Event
 from common.db import Database, Session, lock_due
 from common.envelope import Envelope, encode
@@ -46,6 +46,9 @@ BATCH = 200
 LEASE = timedelta(seconds=30)
 CONFIRM_SECONDS = 2.0
 IDLE_SECONDS = 0.5
+STUCK_AFTER_TRIES = 10
+LONGEST_PAUSE = timedelta(seconds=15)
+UNREADABLE_PAUSE = timedelta(minutes=5)
 
 OUTBOX = Table(
     "outbox",
@@ -104,6 +107,16 @@ class _Claimed:
     data: str
     traceparent: str | None
     created_at: Any
+    tries: int
+
+
+def pause_after(tries: int) -> timedelta:
+    """How long a row waits that nobody confirmed.
+
+    A second at first, so that an outage ends quickly; longer for one that is refused again and again,
+    so that it does not take the others' turn.
+    """
+    return min(timedelta(seconds=2 ** min(max(0, tries - 5), 10)), LONGEST_PAUSE)
 
 
 class Relay:
@@ -134,6 +147,15 @@ class Relay:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Pass after pass until stopped: at once after a local commit, else every half second."""
+        # An event is safe only when each reader's own queue holds it: they must be there before we publish,
+        # also where the reader was never started.
+        readers = {
+            reader
+            for event in REGISTRY.values()
+            if event.publisher == self.service
+            for reader in event.consumers
+        }
+        await self._bus.declare([event_queue(reader) for reader in sorted(readers)])
         while not stop.is_set():
             self._woken.clear()
             try:
@@ -152,10 +174,9 @@ class Relay:
     async def pass_once(self) -> int:
         """Claim, publish outside any transaction, settle; returns how many rows came to rest."""
         token = new_id()
-        rows = await self._claim(token)
+        rows, bodies = await self._readable(token, await self._claim(token))
         if not rows:
             return 0
-        bodies = [self._encode(row) for row in rows]
         messages = [
             Message(str(row.id), Exchange.EVENTS, row.type, body)
             for row, body in zip(rows, bodies, strict=True)
@@ -164,8 +185,11 @@ class Relay:
         if not all(confirmed):
             confirmed = await self._through_doors(rows, bodies, confirmed)
         done = [row.id for row, ok in zip(rows, confirmed, strict=True) if ok]
-        failed = [row.id for row, ok in zip(rows, confirmed, strict=True) if not ok]
-        await self._settle(token, done, failed)
+        failed = [row for row, ok in zip(rows, confirmed, strict=True) if not ok]
+        await self._settle(token, done, {row.id: pause_after(row.tries) for row in failed})
+        for row in failed:
+            if row.tries >= STUCK_AFTER_TRIES:
+                log.error("event_stuck", service=self.service, event_id=str(row.id), event_type=row.type)
         return len(done)
 
     async def forget_old(self) -> None:
@@ -202,10 +226,27 @@ class Relay:
                     OUTBOX.c.data,
                     OUTBOX.c.traceparent,
                     OUTBOX.c.created_at,
+                    OUTBOX.c.tries,
                 )
             )
             rows = [_Claimed(*row) for row in result.all()]
         return sorted(rows, key=lambda row: row.created_at)
+
+    async def _readable(self, token: UUID, claimed: list[_Claimed]) -> tuple[list[_Claimed], list[bytes]]:
+        """Set aside what this release can't read (a newer one wrote it), so that the rest goes on."""
+        rows: list[_Claimed] = []
+        bodies: list[bytes] = []
+        aside: dict[UUID, timedelta] = {}
+        for row in claimed:
+            try:
+                bodies.append(self._encode(row))
+                rows.append(row)
+            except (KeyError, ValueError):
+                log.error("event_unreadable", service=self.service, event_id=str(row.id), event_type=row.type)
+                aside[row.id] = UNREADABLE_PAUSE
+        if aside:
+            await self._settle(token, [], aside)
+        return rows, bodies
 
     def _encode(self, row: _Claimed) -> bytes:
         event = REGISTRY[row.type].model_validate_json(row.data)
@@ -239,8 +280,11 @@ class Relay:
         log.info("events_through_doors", service=self.service, confirmed=counts["taken"], count=len(waiting))
         return outcome
 
-    async def _settle(self, token: UUID, done: list[UUID], failed: list[UUID]) -> None:
+    async def _settle(self, token: UUID, done: list[UUID], failed: Mapping[UUID, timedelta]) -> None:
         now = self._now()
+        by_pause: dict[timedelta, list[UUID]] = defaultdict(list)
+        for row_id, pause in failed.items():
+            by_pause[pause].append(row_id)
         async with self._db.transaction() as session:
             if done:
                 await session.execute(
@@ -248,9 +292,9 @@ class Relay:
                     .where(OUTBOX.c.id.in_(done), OUTBOX.c.claim_token == token)
                     .values(published_at=now, claim_token=None, claimed_until=None)
                 )
-            if failed:
+            for pause, ids in by_pause.items():
                 await session.execute(
                     update(OUTBOX)
-                    .where(OUTBOX.c.id.in_(failed), OUTBOX.c.claim_token == token)
-                    .values(claim_token=None, claimed_until=now + timedelta(seconds=1))
+                    .where(OUTBOX.c.id.in_(ids), OUTBOX.c.claim_token == token)
+                    .values(claim_token=None, claimed_until=now + pause)
                 )

@@ -8,6 +8,9 @@ import pytest
 from common.bus import Bus
 from common.bus.memory import MemoryBus
 from common.bus.rabbit import RabbitBus
+from common.db import Database
+from tests.conformance.ledger import create_tables
+from tests.conftest import DatabaseUrls
 from tests.parts.postgres import Postgres
 from tests.parts.process import reachable_folder
 from tests.parts.rabbit import Rabbit
@@ -60,3 +63,21 @@ def own_postgres() -> Iterator[Postgres]:
     yield server
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def publisher(db_url: DatabaseUrls) -> AsyncIterator[Database]:
+    """The publishing service's database."""
+    db = Database(db_url())
+    await create_tables(db)
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def reader(db_url: DatabaseUrls) -> AsyncIterator[Database]:
+    """The reading service's database."""
+    db = Database(db_url())
+    await create_tables(db)
+    yield db
+    await db.close()

@@ -72,7 +72,7 @@ async def bring(bus: Bus, *messages: Message, seconds: float = 20) -> None:
 
 async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # the broker gives no signal for this
+        while not condition():  # the broker gives no signal for this
             await asyncio.sleep(0.02)
 
 
@@ -262,7 +262,7 @@ async def test_a_message_that_is_refused_for_ever_is_parked(rabbit: RabbitBus, b
     message = a_wake_up()
     assert await rabbit.publish([message]) == [True]
     async with asyncio.timeout(20):
-        while await depth(bus_url, PARKED) == 0:  # noqa: ASYNC110  # the broker gives no signal for this
+        while await depth(bus_url, PARKED) == 0:  # the broker gives no signal for this
             await asyncio.sleep(0.1)
     assert reader.calls == DELIVERY_LIMIT + 1
     assert await depth(bus_url, LANE) == 0
