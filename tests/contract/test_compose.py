@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,16 @@ def test_a_container_mounts_the_keys_of_its_own_service_only(name: str) -> None:
     assert set(OURS[name]["volumes"]) == allowed
     assert all(key.startswith(service.upper() + "_") for key in OURS[name]["environment"])
     assert f"//{service}:" in OURS[name]["environment"][f"{service.upper()}_DATABASE_URL"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_sets_what_its_service_reads_and_leaves_no_placeholder(name: str) -> None:
+    service = OURS[name]["command"][2]
+    fields = import_module(f"{service}.settings").Settings.model_fields
+    given = {key.removeprefix(f"{service.upper()}_").lower() for key in OURS[name]["environment"]}
+    assert given <= set(fields), "a variable that nobody reads"
+    needed = {"database_url", "bus_url", "keys_dir", "host", "otlp_endpoint", "public_url"} & set(fields)
+    assert needed <= given
 
 
 def test_only_the_gateway_is_reached_from_outside_this_machine() -> None:

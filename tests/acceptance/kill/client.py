@@ -1,0 +1,117 @@
+"""A reporting agency's system: posts with an Idempotency-Key, repeats until answered, keeps a log."""
+
+import asyncio
+import hashlib
+import json
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+PAUSE_SECONDS = 0.3
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Facts of one sort of alert; everything personal is made up per alert."""
+
+    name: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Of the reporting agency's system."""
+
+    client_id: str
+    client_secret: str
+
+
+class Reporter(threading.Thread):
+    """Posts ``count`` alerts of alternating kinds, one every ``every`` seconds; ends when all are accepted."""
+
+    def __init__(
+        self, url: str, credentials: Credentials, kinds: list[Kind], log: Path, *, count: int, every: float
+    ) -> None:
+        super().__init__(name="reporter", daemon=True)
+        self._url = url
+        self._credentials = credentials
+        self._kinds = kinds
+        self._log = log.open("a", buffering=1)
+        self._count = count
+        self._every = every
+        self._run = uuid4().hex[:8]
+        self._token = ("", 0.0)
+        self.accepted = 0
+        self.failed_tries = 0
+        self.give_up = threading.Event()
+
+    def run(self) -> None:
+        """The thread's whole life."""
+        asyncio.run(self._report())
+
+    async def _report(self) -> None:
+        places = asyncio.Semaphore(AT_ONCE)
+        async with (
+            httpx.AsyncClient(base_url=self._url, timeout=15, trust_env=False) as http,
+            asyncio.TaskGroup() as all_of,
+        ):
+            for number in range(self._count):
+                await places.acquire()
+                task = all_of.create_task(self._post_until_accepted(http, number))
+                task.add_done_callback(lambda _: places.release())
+                await asyncio.sleep(self._every)
+        self._log.close()
+
+    async def _post_until_accepted(self, http: httpx.AsyncClient, number: int) -> None:
+        kind = self._kinds[number % len(self._kinds)]
+        reference = f"KILL-{self._run}-{number:04}"
+        narrative = f"Сынақ баяндамасы {reference}"
+        body = {
+            **kind.facts,
+            "child": {"name": f"Сынақ Бала {number}", "birth_date": "2015-03-14", "sex": "female"},
+            "narrative": narrative,
+            "reference": reference,
+        }
+        self._write(
+            "posting", reference, kind=kind.name, narrative=hashlib.sha256(narrative.encode()).hexdigest()
+        )
+        key = f'"{reference}"'
+        while not self.give_up.is_set():
+            try:
+                headers = {"Authorization": f"Bearer {await self._bearer(http)}", "Idempotency-Key": key}
+                answer = await http.post("/v1/alerts", json=body, headers=headers)
+            except (httpx.HTTPError, KeyError, ValueError):
+                answer = None
+            if answer is not None and answer.status_code in (200, 201):
+                self._write("accepted", reference, status=answer.status_code, id=answer.json()["id"])
+                self.accepted += 1
+                return
+            if answer is not None and answer.status_code == 401:
+                self._token = ("", 0.0)
+            self.failed_tries += 1
+            self._write("refused", reference, status=answer.status_code if answer is not None else 0)
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _bearer(self, http: httpx.AsyncClient) -> str:
+        token, until = self._token
+        if until > time.monotonic():
+            return token
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._credentials.client_id,
+            "client_secret": self._credentials.client_secret,
+        }
+        granted = (await http.post("/oauth/token", data=form)).raise_for_status().json()
+        self._token = (str(granted["access_token"]), time.monotonic() + granted["expires_in"] / 2)
+        return self._token[0]
+
+    def _write(self, event: str, reference: str, **more: object) -> None:
+        line = {"at": datetime.now(UTC).isoformat(), "event": event, "reference": reference, **more}
+        self._log.write(json.dumps(line) + "\n")

@@ -1,0 +1,71 @@
+"""Who stands around the house while it is killed: the reporting school, the agencies, the checker."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from dabyl.calls import Calls
+from dabyl.casting import cast
+from dabyl.casting import start as start_street
+from dabyl.onboarding import find_agency
+from tests.acceptance.kill.checker import Verdict, check, read_agency_log, read_client_log
+from tests.acceptance.kill.client import Credentials, Reporter
+from tests.acceptance.kill.law import KINDS, WORLD
+
+ROOT = Path(__file__).parents[3]
+SCHOOL = "education-org-kz-75"
+ALERTS = 200
+
+
+class Stage:
+    """The world outside of one house; none of it is killed.
+
+    Args:
+        url: the gateway.
+        home: where ``bootstrap.json`` lies; roster and logs are written there, too.
+    """
+
+    def __init__(self, url: str, home: Path) -> None:
+        self.url = url
+        self.home = home
+        self.client_log = home / "client.jsonl"
+        self.agency_log = home / "simulators.jsonl"
+        self._street: subprocess.Popen[bytes] | None = None
+
+    def set_up(self, *, every: float) -> Reporter:
+        """Connect the agencies and the school; returns the school's system, ready to start."""
+        calls = Calls(self.url, self.home)
+        cast(calls, self.home)
+        paths = os.pathsep.join([str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)])
+        self._street = start_street(self.home, {**os.environ, "PYTHONPATH": paths})
+        school = find_agency(calls, SCHOOL)
+        assert school
+        client = calls.post("/v1/clients", {"agency": school["id"]}, token=calls.registrar())
+        credentials = Credentials(client["client_id"], client["client_secret"])
+        calls.close()
+        return Reporter(self.url, credentials, KINDS, self.client_log, count=ALERTS, every=every)
+
+    def verdict(self) -> Verdict:
+        """What the two logs say now."""
+        return check(read_client_log(self.client_log), read_agency_log(self.agency_log), WORLD)
+
+    def settled(self, *, within: float) -> Verdict:
+        """Wait until everything that is due has come and been answered; at most so many seconds."""
+        give_up = time.monotonic() + within
+        while True:
+            verdict = self.verdict()
+            waiting = {"lost", "unanswered"}
+            if not waiting & set(verdict.findings) or time.monotonic() > give_up:
+                return verdict
+            time.sleep(1)
+
+    def close(self) -> None:
+        """End the agencies' process."""
+        if self._street:
+            self._street.terminate()
+            try:
+                self._street.wait(15)
+            except subprocess.TimeoutExpired:
+                self._street.kill()
+                self._street.wait()

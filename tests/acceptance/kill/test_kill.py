@@ -1,0 +1,104 @@
+"""200 alerts while every process is ended with ``kill -9`` again and again: none is lost or goes astray."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.embedded import EmbeddedHouse
+from tests.acceptance.kill.checker import Verdict
+from tests.acceptance.kill.client import Reporter
+from tests.acceptance.kill.stage import ALERTS, Stage
+from tests.acceptance.kill.supervisor import Killer, Supervisor, Target
+from tests.parts import packages
+from tests.parts.compose import ComposeHouse
+from tests.parts.process import reachable_folder
+
+SEED = 20261121
+STRIKES = 24
+SETTLE_SECONDS = 240
+
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def house(record_property: Callable[[str, object], None]) -> Iterator[ComposeHouse]:
+    """The compose file's processes on a PostgreSQL and a RabbitMQ of their own."""
+    packages.ensure_postgres()
+    packages.ensure_rabbit()
+    loopback = {name: {f"{name.upper()}_ALLOW_LOOPBACK": "true"} for name in ("registry", "notifier")}
+    house = ComposeHouse(reachable_folder("kill"), more=loopback)
+    try:
+        house.start()
+        yield house
+    finally:
+        house.stop()
+
+
+@pytest.mark.real
+def test_on_rabbitmq_and_postgresql_nothing_is_lost(
+    house: ComposeHouse, record_property: Callable[[str, object], None]
+) -> None:
+    stage = Stage(house.url, house.bootstrap.parent)
+    supervisor = Supervisor(house.lasting)
+    targets = [Target(one.name, one.kill) for one in house.lasting]
+    targets += [Target("postgres", house.postgres.restart), Target("rabbitmq", house.rabbit.restart)]
+    killer = Killer(targets, seed=SEED, strikes=STRIKES, pause=(0.5, 3.5))
+    try:
+        reporter = stage.set_up(every=0.25)
+        supervisor.start()
+        verdict = _play(stage, reporter, killer)
+    finally:
+        supervisor.end()
+        stage.close()
+    _judge(verdict, reporter, killer, record_property)
+    assert set(killer.struck) == {target.name for target in targets}
+    assert all(one.starts > 1 for one in house.lasting)
+
+
+def test_on_the_embedded_stack_nothing_is_lost(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    house = EmbeddedHouse(tmp_path / "home", simulators=False)
+    house.start()
+    stage = Stage(house.url, house.home)
+    door = threading.Lock()
+
+    def strike() -> None:
+        with door:
+            house.kill()
+            house.start()
+
+    killer = Killer([Target("house", strike)], seed=SEED, strikes=20, pause=(0.1, 3.0))
+    try:
+        reporter = stage.set_up(every=0.4)
+        verdict = _play(stage, reporter, killer)
+    finally:
+        stage.close()
+        house.stop()
+    _judge(verdict, reporter, killer, record_property)
+
+
+def _play(stage: Stage, reporter: Reporter, killer: Killer) -> Verdict:
+    reporter.start()
+    killer.start()
+    killer.join(420)
+    reporter.join(180)
+    reporter.give_up.set()
+    with suppress(RuntimeError):
+        reporter.join(30)
+    return stage.settled(within=SETTLE_SECONDS)
+
+
+def _judge(
+    verdict: Verdict, reporter: Reporter, killer: Killer, record_property: Callable[[str, object], None]
+) -> None:
+    kills = sum(killer.struck.values())
+    report = f"{kills} kills {dict(killer.struck)}; {reporter.failed_tries} failed tries; {verdict}"
+    record_property("kill", report)
+    assert killer.failure is None, report
+    assert kills >= 20, report
+    assert verdict.accepted == ALERTS, report
+    assert verdict.clean, report
