@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CTE, Column, ColumnElement, Table, column, insert, values
+from sqlalchemy import CTE, Column, ColumnElement, Table, column, insert, literal, values
 
 from common.db import Session
 
@@ -19,6 +19,17 @@ async def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str
 
 
 def table_of(name: str, columns: Sequence[Column[Any]], rows: Sequence[Sequence[Any]]) -> CTE:
-    """The rows as a common table expression; a bare VALUES cannot name its columns on SQLite."""
+    """The rows as a common table expression; a bare VALUES cannot name its columns on SQLite.
+
+    A missing value is bound with its column's type: a bare NULL would make PostgreSQL read the column
+    as text.
+    """
     typed: list[ColumnElement[Any]] = [column(each.name, each.type) for each in columns]
-    return values(*typed, name=name).data([tuple(row) for row in rows]).cte(name)
+    data = [
+        tuple(
+            literal(None, each.type) if value is None else value
+            for value, each in zip(row, columns, strict=True)
+        )
+        for row in rows
+    ]
+    return values(*typed, name=name).data(data).cte(name)
