@@ -12,7 +12,7 @@ from common.telemetry import log
 from gateway.adapters.reading import Question, ask
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import Bearer
-from gateway.domain.inbox import Notice
+from gateway.domain.inbox import Notice, OwnDuty
 from gateway.domain.ports import Services
 from gateway.errors import PageUnknown, ServiceUnreachable
 
@@ -20,6 +20,7 @@ _ALERT = TypeAdapter(AlertRow)
 _ALERTS = TypeAdapter(list[AlertRow])
 _DELIVERIES = TypeAdapter(list[Delivery])
 _NOTICE = TypeAdapter(Notice)
+_DUTIES = TypeAdapter(list[OwnDuty])
 _RECEIPT = TypeAdapter(Receipt)
 
 Shape = TypeVar("Shape")
@@ -83,6 +84,19 @@ class NotifierInbox:
             raise PageUnknown
         return _notice(found)
 
+    async def list_own_duties(self, bearer: Bearer, notice: Notice) -> list[OwnDuty]:
+        """What the law asks of this agency for the same alert, the soonest due first."""
+        if notice.alert is None:  # a test notice is about no alert
+            return []
+        question = Question(
+            target=f"/v1/alerts/{notice.alert}/obligations", route="/v1/alerts/{id}/obligations"
+        )
+        found = await ask(self._services, "notifier", bearer, question)
+        duties = [duty for duty in _parse(_DUTIES, found["items"]) if duty.obliged_agency == bearer.agency]
+        return sorted(
+            duties, key=lambda duty: (not duty.is_open, duty.due_at is None, duty.due_at, duty.rule)
+        )
+
     async def answer(self, bearer: Bearer, notice: Notice, receipt: Receipt) -> Receipt:
         """Give the agency's answer; a repeat returns the stored one."""
         body = {
@@ -117,7 +131,7 @@ def _notice(found: Mapping[str, Any]) -> Notice:
     content = found["content"]
     shown = {
         "delivery": found["id"],
-        "alert": content["alert"],
+        "alert": found.get("alert"),
         "number": content["notice"],
         "urgency": content["urgency"],
         # The stored bytes are what was told; the ledger's clocks may have moved on since.
@@ -126,6 +140,7 @@ def _notice(found: Mapping[str, Any]) -> Notice:
         "digest": found["notice_digest"],
         "grant": content.get("content", {}).get("grant"),
         "state": found["state"],
+        "answer_due_at": found.get("ack_due_at"),
         "opened_at": found.get("opened_at"),
         "acknowledged_at": found.get("acknowledged_at"),
         "receipt": _told(found.get("receipt")),

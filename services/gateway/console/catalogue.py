@@ -91,7 +91,7 @@ class Catalogue:
                 return self.text(f"span.{unit}", number=self._round(seconds / size))
         if seconds >= 1 or seconds == 0:
             return self.text("span.seconds", number=self._round(seconds))
-        return self.text("span.milliseconds", number=round(seconds * 1000))
+        return self.text("span.milliseconds", number=self._round(seconds * 1000))
 
     def left(self, at: datetime, now: datetime) -> str:
         """A clock: hours, minutes and seconds until ``at``, or since."""

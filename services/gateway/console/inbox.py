@@ -63,7 +63,7 @@ async def show_notice(
 ) -> Response:
     """The duties, the clock and the form. The content is not asked for yet."""
     notice = await console.inbox.get_notice(visitor.known(), delivery_id)
-    return _notice(visitor, notice, console, just_answered=answered == "1")
+    return await _notice(visitor, notice, console, just_answered=answered == "1")
 
 
 @router.get("/{delivery_id}/content")
@@ -77,8 +77,8 @@ async def open_content(delivery_id: UUID, request: Request, visitor: Agency, con
     try:
         content = await console.inbox.open_content(bearer, notice)
     except ServiceRefused:
-        return _notice(visitor, notice, console, status=409, wrong="inbox.content_refused")
-    return _notice(visitor, notice, console, content=content)
+        return await _notice(visitor, notice, console, status=409, wrong="inbox.content_refused")
+    return await _notice(visitor, notice, console, content=content)
 
 
 @router.post("/{delivery_id}/answer", dependencies=[OwnForm])
@@ -89,7 +89,7 @@ async def answer_notice(delivery_id: UUID, request: Request, visitor: Agency, co
     notice = await console.inbox.get_notice(bearer, delivery_id)
     flaws = find_flaws(form)
     if flaws:
-        return _notice(visitor, notice, console, status=422, form=form, flaws=flaws)
+        return await _notice(visitor, notice, console, status=422, form=form, flaws=flaws)
     receipt = Receipt(
         status=form["status"],
         at=console.now(),
@@ -101,7 +101,7 @@ async def answer_notice(delivery_id: UUID, request: Request, visitor: Agency, co
         await console.inbox.answer(bearer, notice, receipt)
     except ServiceRefused as refused:
         wrong = "inbox.must_sign" if "sign" in refused.kind else "inbox.answer_refused"
-        return _notice(visitor, notice, console, status=409, form=form, wrong=wrong)
+        return await _notice(visitor, notice, console, status=409, form=form, wrong=wrong)
     return RedirectResponse(f"/console/inbox/{delivery_id}?answered=1", 303)
 
 
@@ -128,7 +128,7 @@ def _is_line(text: str, longest: int) -> bool:
     return len(text) <= longest and not any(unicodedata.category(c).startswith("C") for c in text)
 
 
-def _notice(
+async def _notice(
     visitor: Visitor,
     notice: Notice,
     console: Console,
@@ -142,6 +142,7 @@ def _notice(
 ) -> Response:
     return page(
         "inbox/detail.html",
+        own=await console.inbox.list_own_duties(visitor.known(), notice),
         visitor.language,
         status=status,
         visitor=visitor,

@@ -100,8 +100,8 @@ def outcome_of(attempt: Attempt) -> Outcome:
     return _DRAWN.get(attempt.outcome, Outcome.UNKNOWN)
 
 
-TERMINAL = frozenset({"acknowledged", "rejected", "cancelled", "superseded"})
-"""States in which nobody has to do anything more. ``dead`` is not one of them: a person must act."""
+TERMINAL = frozenset({"acknowledged", "cancelled", "superseded"})
+"""States in which nobody has to do anything more. ``dead`` and ``rejected`` wait for a person."""
 
 NEEDS_A_PERSON = frozenset({"dead", "rejected"})
 """States that stay until somebody picks up the phone."""
@@ -122,7 +122,7 @@ def clock_of(delivery: Delivery, now: datetime) -> Clock | None:
     An answered delivery has none. One that reached its agency runs to the acknowledgement target; one
     that did not runs to the strictest duty it carries.
     """
-    if delivery.state in TERMINAL or delivery.acknowledged_at is not None:
+    if delivery.state in TERMINAL | NEEDS_A_PERSON or delivery.acknowledged_at is not None:
         return None
     if delivery.transmitted_at is not None:
         due, kind = delivery.ack_due_at, "answer"
@@ -179,12 +179,12 @@ def axis_for(start: datetime, instants: Iterable[datetime], now: datetime) -> Ax
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened on a lane."""
+    """Something that happened on a lane; an attempt also has the place where it ``began``."""
 
     share: float
     kind: str
     at: datetime
-    no: int | None = None
+    began: float | None = None
     status: int | None = None
 
 
@@ -204,21 +204,31 @@ _URGENCY = {"immediate": 0, "urgent": 1, "routine": 2}
 
 def instants_of(delivery: Delivery) -> list[datetime]:
     """Everything of a delivery that has a place on the axis."""
-    instants = [attempt.started_at for attempt in delivery.attempts]
+    instants = [attempt.ended_at or attempt.started_at for attempt in delivery.attempts]
     return instants + [
         at for at in (delivery.transmitted_at, delivery.opened_at, delivery.acknowledged_at) if at is not None
     ]
 
 
 def lanes_of(deliveries: Sequence[Delivery], axis: Axis, now: datetime) -> list[Lane]:
-    """Lanes in a steady order: urgency, then role; lanes must not jump while somebody reads them."""
-    ordered = sorted(deliveries, key=lambda d: (_URGENCY.get(d.urgency, 3), d.role, d.notice, str(d.id)))
+    """Lanes that still wait for something on top, then by urgency and role: a steady order to read in."""
+    ordered = sorted(
+        deliveries,
+        key=lambda d: (d.state in TERMINAL, _URGENCY.get(d.urgency, 3), d.role, d.notice, str(d.id)),
+    )
     return [_lane(delivery, axis, now) for delivery in ordered]
 
 
 def _lane(delivery: Delivery, axis: Axis, now: datetime) -> Lane:
     marks = [
-        Mark(axis.share(a.started_at), outcome_of(a), a.started_at, a.no, a.status) for a in delivery.attempts
+        Mark(
+            share=axis.share(a.ended_at or a.started_at),
+            kind=outcome_of(a),
+            at=a.ended_at or a.started_at,
+            began=axis.share(a.started_at),
+            status=a.status,
+        )
+        for a in delivery.attempts
     ]
     # An accepted attempt is the transmission; the mark stands for it only where no attempt is known.
     told = None if any(mark.kind is Outcome.ACCEPTED for mark in marks) else delivery.transmitted_at

@@ -19,10 +19,12 @@ class Notice:
         number: counts the notices of one alert to this agency, so that a gap shows.
         digest: SHA-256 (hex) of the notice's bytes; the answer repeats it.
         grant: opens the content; only the agency it was made for may use it.
+        duties: what this notice fulfils: mostly the sender's duties, not the reader's.
+        answer_due_at: until when an answer is waited for before silence climbs.
     """
 
     delivery: UUID
-    alert: UUID
+    alert: UUID | None
     number: int
     urgency: str
     duties: tuple[Duty, ...]
@@ -30,15 +32,11 @@ class Notice:
     digest: str
     grant: str | None = None
     state: str = "transmitted"
+    answer_due_at: datetime | None = None
     opened_at: datetime | None = None
     acknowledged_at: datetime | None = None
     receipt: Receipt | None = None
     test: bool = False
-
-    @property
-    def due_at(self) -> datetime | None:
-        """The earliest due time of what it asks for."""
-        return min((duty.due_at for duty in self.duties if duty.due_at), default=None)
 
     @property
     def is_answered(self) -> bool:
@@ -58,10 +56,28 @@ def in_reading_order(notices: Sequence[Notice]) -> list[Notice]:
     """Unanswered first, the most urgent and the soonest due on top; answered ones newest first."""
     waiting = sorted(
         (n for n in notices if not n.is_answered),
-        key=lambda n: (_URGENCY.get(n.urgency, 3), n.due_at or n.sent_at, n.sent_at),
+        key=lambda n: (_URGENCY.get(n.urgency, 3), n.answer_due_at or n.sent_at, n.sent_at),
     )
     answered = sorted((n for n in notices if n.is_answered), key=lambda n: n.sent_at, reverse=True)
     return waiting + answered
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDuty:
+    """What the law asks of the reader's agency for the same alert."""
+
+    rule: str
+    citation: dict[str, str]
+    duty: dict[str, str]
+    state: str
+    force: str = ""
+    due_at: datetime | None = None
+    obliged_agency: UUID | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left to do."""
+        return self.state in ("pending", "open")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import AgencyRecord, Bearer
-from gateway.domain.inbox import Content, Notice
+from gateway.domain.inbox import Content, Notice, OwnDuty
 from gateway.domain.routes import Upstream
 from gateway.domain.waterfall import Span
 
@@ -85,6 +85,9 @@ class InboxDesk(Protocol):
 
     async def get_notice(self, bearer: Bearer, delivery_id: UUID) -> Notice:
         """One notice."""
+
+    async def list_own_duties(self, bearer: Bearer, notice: Notice) -> list[OwnDuty]:
+        """What the law asks of this agency for the same alert, the soonest due first."""
 
     async def open_content(self, bearer: Bearer, notice: Notice) -> Content:
         """What the notice is about, field by field as far as this agency may see it. The look is recorded."""

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
 from common.identity import Principal, ServiceTokens
 from common.keys import KeyRing
 from common.parts import Parts, Service
@@ -153,9 +154,7 @@ async def house(
     settings = Settings(
         public_url=BASE, bootstrap_file=tmp_path / "bootstrap.json", keys_dir=keys.folder, **upstreams.urls()
     )
-    service = build(settings, parts)
-    for prepare in service.prepare:
-        await prepare()
+    service = build(settings, parts)  # ``prepare`` costs an argon2 hash: tests that need it call it
     transport = httpx2.ASGITransport(service.app)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         yield House(service, parts, settings, upstreams, http, now)

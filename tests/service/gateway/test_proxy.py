@@ -5,10 +5,10 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import web
+
 from gateway.adapters.services import HttpServices
 from gateway.domain.routes import Bucket
 from gateway.service.allowance import Allowances
-
 from tests.service.gateway.conftest import POLICE, House
 
 ALERT = uuid4()

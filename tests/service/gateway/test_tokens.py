@@ -13,6 +13,8 @@ from tests.service.gateway.conftest import BASE, POLICE, House
 
 
 async def bootstrap(house: House) -> dict[str, str]:
+    for prepare in house.service.prepare:
+        await prepare()
     credentials: dict[str, str] = json.loads(Path(str(house.settings.bootstrap_file)).read_text())
     return credentials
 
@@ -23,9 +25,8 @@ async def grant(house: House, client_id: str, secret: str) -> Any:
 
 
 async def test_the_first_registrar_is_written_to_a_file_that_only_its_owner_reads(house: House) -> None:
-    file = Path(str(house.settings.bootstrap_file))
-    assert file.stat().st_mode & 0o777 == 0o600
     credentials = await bootstrap(house)
+    assert Path(str(house.settings.bootstrap_file)).stat().st_mode & 0o777 == 0o600
     answer = await grant(house, credentials["client_id"], credentials["client_secret"])
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
@@ -38,8 +39,6 @@ async def test_the_first_registrar_is_written_to_a_file_that_only_its_owner_read
 async def test_a_lost_bootstrap_file_replaces_the_registrar(house: House) -> None:
     old = await bootstrap(house)
     Path(str(house.settings.bootstrap_file)).unlink()
-    for prepare in house.service.prepare:
-        await prepare()
     new = await bootstrap(house)
     assert new["client_id"] != old["client_id"]
     assert (await grant(house, old["client_id"], old["client_secret"])).status_code == 401
