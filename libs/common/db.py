@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from sqlalchemy import JSON, Connection, Executable, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.sql import Select
 
@@ -93,7 +95,9 @@ class Database:
     async def reading(self) -> AsyncIterator[Session]:
         """A consistent look; writers go on meanwhile."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
-            await session.connection(execution_options={"dabyl_reading": True})
+            # PostgreSQL's default would see each later statement's own moment.
+            consistent = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+            await session.connection(execution_options={"dabyl_reading": True, **consistent})
             yield session
 
     async def close(self) -> None:
@@ -143,6 +147,18 @@ def _insert_ignore(table: Table, dialect: str, index_elements: tuple[str, ...]) 
 def lock_due(statement: Select[Row]) -> Select[Row]:
     """Skip rows another worker holds. SQLite ignores it: there, one writer at a time claims."""
     return statement.with_for_update(skip_locked=True)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database could not be reached or is not ready: asking again later may succeed."""
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, OSError)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    # 08: connection, 53: out of resources, 57P: shutting down or starting up. asyncpg's driver raises
+    # the last ones as plain errors.
+    state = str(getattr(error.orig, "sqlstate", "") or "")
+    return error.connection_invalidated or state.startswith(("08", "53", "57P"))
 
 
 def is_sqlite_busy(error: BaseException) -> bool:

@@ -76,7 +76,7 @@ def decode(body: bytes) -> Envelope:
             traceparent=read.get_extension("traceparent"),
         )
     # The library raises AttributeError, KeyError and its own kinds on malformed bodies (measured).
-    except (ValidationError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValidationError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UnreadableEvent from error
     except Exception as error:
         if type(error).__module__.startswith("cloudevents"):

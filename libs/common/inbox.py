@@ -7,12 +7,11 @@ from uuid import UUID
 
 from opentelemetry.trace import SpanKind
 from sqlalchemy import Column, MetaData, String, Table, Uuid, delete
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from common.bus import Message, Transient
 from common.contracts import Event
-from common.db import Database, Session, insert_ignore
+from common.db import Database, Session, insert_ignore, is_away
 from common.envelope import decode
 from common.telemetry import Telemetry
 from common.timing import Now
@@ -82,10 +81,8 @@ class Inbox:
                     if not await first_time(session, self.service, envelope.id, now=self._now):
                         return False
                     await effect(session, envelope.event, now=self._now)
-            except (OperationalError, InterfaceError, OSError) as error:
-                raise Transient from error
-            except DBAPIError as error:
-                if error.connection_invalidated:
+            except Exception as error:
+                if is_away(error):
                     raise Transient from error
                 raise
         return True

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from common.db import is_away
 from common.errors import Refusal, Unavailable
 from common.telemetry import log
 
@@ -106,9 +107,7 @@ async def _http(_request: Request, error: Exception) -> Response:
 
 
 async def _away(request: Request, error: Exception) -> Response:
-    if isinstance(error, DBAPIError) and not (
-        isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated
-    ):
+    if not is_away(error):
         return await _failure(request, error)
     log.warning("part_away", error_type=type(error).__name__)
     return problem_response(PartAway())

@@ -1,0 +1,215 @@
+"""The inbox: however often and by whichever way an event arrives, its effect happens once."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from common import inbox as inbox_module
+from common import outbox
+from common.bus import Transient
+from common.contracts.casework import CaseManagerAppointed
+from common.contracts.intake import ContentOpened
+from common.db import Database, Session
+from common.envelope import Envelope, UnreadableEvent, decode, encode
+from common.inbox import INBOX, Inbox, first_time
+from common.telemetry import Telemetry, current_traceparent, trace_id_of
+from common.testing import FrozenNow
+from common.timing import Now
+from tests.conformance.ledger import an_event, create_tables, effects, inbox_of, receive_content_opened
+from tests.parts.postgres import Postgres
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def body_of(fact: UUID, now: Now, *, event_id: UUID | None = None) -> bytes:
+    event = an_event(fact, now())
+    return encode(Envelope(event_id or uuid4(), event, now(), fact, TRACEPARENT))
+
+
+class KilledError(Exception):
+    """The process ended here."""
+
+
+# --- once
+
+
+async def check_one_effect_of_many_copies(db: Database, now: FrozenNow, inbox: Inbox) -> None:
+    fact = uuid4()
+    body = body_of(fact, now)
+    outcomes = await asyncio.gather(*(inbox.take(body) for _ in range(8)), return_exceptions=True)
+    assert outcomes.count(True) == 1
+    assert outcomes.count(False) == 7
+    assert await effects(db) == Counter([fact])
+
+
+async def test_of_many_copies_at_once_one_takes_effect(reader: Database, now: FrozenNow) -> None:
+    await check_one_effect_of_many_copies(reader, now, inbox_of(reader, now))
+
+
+async def check_failed_effect_is_asked_for_again(db: Database, now: FrozenNow, kind: type[Inbox]) -> None:
+    calls = 0
+
+    async def fail_once(session: Session, event: ContentOpened, *, now: Now) -> None:
+        nonlocal calls
+        calls += 1
+        await receive_content_opened(session, event, now=now)
+        if calls == 1:
+            raise KilledError
+
+    inbox = kind("notifier", db, {ContentOpened: fail_once}, Telemetry("notifier"), now)
+    fact = uuid4()
+    body = body_of(fact, now)
+    with pytest.raises(KilledError):
+        await inbox.take(body)
+    await inbox.take(body)
+    assert await effects(db) == Counter([fact])
+    assert await inbox.take(body) is False
+
+
+async def test_an_effect_that_failed_leaves_no_mark_and_no_trace_of_itself(
+    reader: Database, now: FrozenNow
+) -> None:
+    await check_failed_effect_is_asked_for_again(reader, now, Inbox)
+
+
+async def test_planted_a_mark_outside_the_transaction_is_found(reader: Database, now: FrozenNow) -> None:
+    class MarksFirst(Inbox):
+        async def take(self, body: bytes) -> bool:
+            envelope = decode(body)
+            async with self._db.transaction() as session:
+                if not await first_time(session, self.service, envelope.id, now=self._now):
+                    return False
+            async with self._db.transaction() as session:
+                await self._effects[type(envelope.event)](session, envelope.event, now=self._now)
+            return True
+
+    with pytest.raises(AssertionError):
+        await check_failed_effect_is_asked_for_again(reader, now, MarksFirst)
+
+
+async def test_planted_a_prior_look_instead_of_the_unique_index_is_found(
+    reader: Database, now: FrozenNow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[UUID] = set()
+
+    async def look_first(session: Session, consumer: str, event_id: UUID, *, now: Now) -> bool:
+        if event_id in seen:
+            return False
+        await asyncio.sleep(0.01)
+        seen.add(event_id)
+        return True
+
+    monkeypatch.setattr(inbox_module, "first_time", look_first)
+    # One writer at a time hides it on SQLite: open the effect's door without the lock.
+    monkeypatch.setattr(reader, "_writer", asyncio.Semaphore(8))
+    inbox = inbox_of(reader, now)
+    with pytest.raises(AssertionError):
+        if reader.is_sqlite:
+            await asyncio.gather(*(look_first_then_count(look_first) for _ in range(8)))
+            raise AssertionError
+        await check_one_effect_of_many_copies(reader, now, inbox)
+
+
+async def look_first_then_count(look: Any) -> bool:
+    return bool(await look(None, "notifier", UUID(int=1), now=None))
+
+
+async def test_two_readers_in_one_database_each_take_it(reader: Database, now: FrozenNow) -> None:
+    fact = uuid4()
+    body = body_of(fact, now)
+    for service in ("notifier", "casework"):
+        inbox = Inbox(service, reader, {ContentOpened: receive_content_opened}, Telemetry(service), now)
+        assert await inbox.take(body)
+    assert await effects(reader) == Counter({fact: 2})
+
+
+# --- what is not for us, and what cannot be read
+
+
+async def test_an_event_this_service_does_not_read_is_let_pass(reader: Database, now: FrozenNow) -> None:
+    event = CaseManagerAppointed(case_id=uuid4(), alert_ids=(), evidence_id=uuid4(), appointed_at=now())
+    assert await inbox_of(reader, now).take(encode(Envelope(uuid4(), event, now(), uuid4(), None))) is False
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"specversion":"1.0"}']
+)
+async def test_what_is_no_event_of_ours_is_said_to_be_so(
+    reader: Database, now: FrozenNow, body: bytes
+) -> None:
+    with pytest.raises(UnreadableEvent):
+        await inbox_of(reader, now).take(body)
+
+
+async def test_marks_are_kept_longer_than_the_outbox_keeps_its_rows(reader: Database, now: FrozenNow) -> None:
+    assert inbox_module.KEPT > outbox.KEPT
+    inbox = inbox_of(reader, now)
+    body = body_of(uuid4(), now)
+    await inbox.take(body)
+    now.move(outbox.KEPT)
+    await inbox.forget_old()
+    assert await inbox.take(body) is False
+    now.move(inbox_module.KEPT)
+    await inbox.forget_old()
+    async with reader.reading() as session:
+        assert (await session.execute(select(INBOX))).all() == []
+
+
+# --- the trace, and the database that is away
+
+
+async def test_the_effect_runs_in_the_trace_that_the_event_came_from(
+    reader: Database, now: FrozenNow
+) -> None:
+    inside: list[str | None] = []
+
+    async def note(session: Session, event: ContentOpened, *, now: Now) -> None:
+        inside.append(current_traceparent())
+
+    await Inbox("notifier", reader, {ContentOpened: note}, Telemetry("notifier"), now).take(
+        body_of(uuid4(), now)
+    )
+    assert trace_id_of(inside[0]) == trace_id_of(TRACEPARENT)
+    assert inside[0] != TRACEPARENT
+
+
+@pytest.mark.kill
+@pytest.mark.real
+async def test_a_database_that_is_away_is_a_reason_to_wait_not_a_refusal(
+    own_postgres: Postgres, now: FrozenNow
+) -> None:
+    db = Database(own_postgres.url_for())
+    await create_tables(db)
+    began, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow(session: Session, event: ContentOpened, *, now: Now) -> None:
+        await receive_content_opened(session, event, now=now)
+        began.set()
+        await gate.wait()
+
+    fact = uuid4()
+    body = body_of(fact, now)
+    slow_inbox = Inbox("notifier", db, {ContentOpened: slow}, Telemetry("notifier"), now)
+    taking = asyncio.create_task(slow_inbox.take(body))
+    await began.wait()
+    own_postgres.kill()  # between the effect and the commit
+    gate.set()
+    with pytest.raises(Transient):
+        await taking
+    inbox = inbox_of(db, now)
+    with pytest.raises(Transient):
+        await inbox.take(body)  # nobody listens
+    starting = asyncio.create_task(asyncio.to_thread(own_postgres.start))
+    while not starting.done():  # "the database system is starting up" is no refusal either
+        try:
+            await inbox.take(body)
+        except Transient:
+            await asyncio.sleep(0.01)
+    await starting
+    await inbox.take(body)
+    assert await effects(db) == Counter([fact])
+    await db.close()
