@@ -16,8 +16,9 @@ from casework.models import Appointment
 from casework.service.cases import get_case
 from common import outbox
 from common.contracts.casework import CaseManagerAppointed
-from common.db import Session
+from common.db import Session, after_commit
 from common.ids import new_id
+from common.telemetry import log
 from common.timing import Now
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -88,6 +89,7 @@ async def appoint_case_manager(
         appointed_at=appointed_at,
     )
     await outbox.add(session, event, subject=case_id, now=now)
+    after_commit(session, lambda: log.info("case_manager_appointed", case_id=str(case_id)))
     return appointment, True
 
 

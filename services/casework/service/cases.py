@@ -9,7 +9,8 @@ from casework import repository
 from casework.errors import CaseUnknown
 from casework.models import Appointment, Case, Task
 from common.contracts.intake import AlertReceived
-from common.db import Session
+from common.db import Session, after_commit
+from common.telemetry import log
 from common.timing import Now
 
 
@@ -34,6 +35,7 @@ async def open_case(session: Session, event: AlertReceived, *, now: Now) -> None
     case.territory = event.territory
     case.opened_at = min(case.opened_at or event.received_at, event.received_at)
     await repository.note_receipt(session, event.alert_id, event.received_at)
+    after_commit(session, lambda: log.info("case_opened", case_id=str(case.id)))
 
 
 async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView:

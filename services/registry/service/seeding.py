@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.db import Session
+from common.db import Session, after_commit
+from common.telemetry import log
 from common.timing import Now
 from registry import repository
 from registry.domain.agency import AgencyDraft
 from registry.domain.role import Roles
 from registry.models import Territory
 from registry.service.agencies import register_agencies
-
-BY = "seed"
-"""Who registered what came from the files."""
+from registry.service.changes import SEED
 
 
 @dataclass(frozen=True)
@@ -35,5 +34,6 @@ async def load_seed(session: Session, seed: Seed, *, roles: Roles, now: Now) -> 
     await repository.put_territories(session, seed.territories)
     known = await repository.agencies_by_code(session, [draft.code for draft in seed.agencies])
     missing = [draft for draft in seed.agencies if draft.code not in known]
-    await register_agencies(session, missing, roles=roles, by=BY, now=now)
+    await register_agencies(session, missing, roles=roles, by=SEED, now=now)
+    after_commit(session, lambda: log.info("seed_loaded", count=len(missing)))
     return len(missing)
