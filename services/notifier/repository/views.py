@@ -140,14 +140,12 @@ async def list_deliveries(
     agency_id: UUID | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
+    with_tests: bool = False,
 ) -> list[DeliveryView]:
     """Deliveries of all alerts, newest first."""
-    query = (
-        select(*_COLUMNS)
-        .where(deliveries.c.is_test.is_(False))
-        .order_by(deliveries.c.planned_at.desc(), deliveries.c.id.desc())
-        .limit(limit)
-    )
+    query = select(*_COLUMNS).order_by(deliveries.c.planned_at.desc(), deliveries.c.id.desc()).limit(limit)
+    if not with_tests:
+        query = query.where(deliveries.c.is_test.is_(False))
     if state is not None:
         query = query.where(deliveries.c.state == state)
     if agency_id is not None:

@@ -163,41 +163,41 @@ async def list_deliveries(session: Session, desk: Desk, seen: Seen) -> list[dict
 async def list_all_deliveries(
     session: Session,
     desk: Desk,
+    caller: Principal,
     *,
     state: str | None,
     agency_id: UUID | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Deliveries of all alerts, newest first, as the operator sees them."""
-    viewer = Viewer(Sight.EVERYTHING, None)
-    found = await views.list_deliveries(session, state=state, agency_id=agency_id, after=after, limit=limit)
-    return [tell(desk, delivery, viewer, delivery.alert_id) for delivery in found]
+    """Deliveries of all alerts, newest first: the operator's list holds all, an agency's its own.
 
-
-async def list_own_deliveries(
-    session: Session,
-    desk: Desk,
-    caller: Principal,
-    *,
-    state: str | None,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> list[dict[str, Any]]:
-    """What an agency was sent, newest first, answered or not; reading this hands nothing over."""
+    Raises:
+        DeliveryUnknown: this caller may see no delivery.
+    """
     sight = sight_of(caller.role, caller.bodies)
-    if sight is None or caller.agency is None:
-        return []
+    if sight is None or (sight is not Sight.EVERYTHING and caller.agency is None):
+        raise DeliveryUnknown
+    if sight is not Sight.EVERYTHING:
+        if agency_id not in (None, caller.agency):
+            return []
+        agency_id = caller.agency
     found = await views.list_deliveries(
-        session, state=state, agency_id=caller.agency, after=after, limit=limit
+        session,
+        state=state,
+        agency_id=agency_id,
+        after=after,
+        limit=limit,
+        with_tests=sight is not Sight.EVERYTHING,
     )
+    if sight is Sight.EVERYTHING or caller.agency is None:
+        return [tell(desk, each, Viewer(Sight.EVERYTHING, None), each.alert_id) for each in found]
     viewer = Viewer(sight, caller.agency)
-    alerts = {delivery.alert_id for delivery in found if delivery.alert_id is not None}
-    handles = await views.handles_of(session, alerts, caller.agency)
+    known = await views.handles_of(session, [each.alert_id for each in found if each.alert_id], caller.agency)
     return [
-        tell(desk, delivery, viewer, handles[delivery.alert_id] if delivery.alert_id else None)
-        for delivery in found
-        if delivery.alert_id is None or delivery.alert_id in handles
+        tell(desk, each, viewer, known.get(each.alert_id) if each.alert_id else None)
+        for each in found
+        if each.alert_id is None or each.alert_id in known
     ]
 
 
@@ -268,7 +268,10 @@ def tell(desk: Desk, delivery: DeliveryView, viewer: Viewer, shown_alert: UUID |
         "ack_due_at": delivery.next_wakeup_at if delivery.state is State.TRANSMITTED else None,
         "escalation_level": delivery.escalation_level,
         "notice_digest": delivery.digest if is_addressee or viewer.agency is None else None,
-        "content": json.loads(delivery.body) if is_addressee and delivery.body else None,
+        # Showing it would be handing it over: that is the inbox's to do, and to record.
+        "content": json.loads(delivery.body)
+        if is_addressee and delivery.body and delivery.transmitted_at
+        else None,
         "receipt": _receipt(desk, delivery, is_addressee=is_addressee),
         "test": delivery.is_test,
     }

@@ -1,0 +1,220 @@
+"""Answers of agencies: what counts, what does not, and what follows."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import OKPKey
+
+from common.contracts.casework import CaseManagerAppointed
+from common.contracts.intake import ContentOpened
+from common.testing import FrozenNow
+from notifier.models import deliveries, notices, obligations, receipts, security_events
+from tests.factories.notifier import T0, a_receipt
+from tests.service.notifier.conftest import House
+
+POLICE = "internal_affairs"
+REGIONAL = "regional_child_rights_body"
+
+
+async def addressed(house: House, role: str = POLICE) -> tuple[UUID, bytes]:
+    await house.ledger.take(house.ledger.alert())
+    [delivery] = await house.rows(deliveries, role=role)
+    [notice] = await house.rows(notices, delivery_id=delivery.id)
+    return delivery.id, notice.body
+
+
+async def answer(
+    house: House, delivery: UUID, body: Any, headers: dict[str, str], kind: str = "application/json"
+) -> Any:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await house.client.post(
+        f"/v1/deliveries/{delivery}/receipt", content=content, headers={**headers, "Content-Type": kind}
+    )
+
+
+async def state(house: House, delivery: UUID) -> Any:
+    [row] = await house.rows(deliveries, id=delivery)
+    return row
+
+
+async def test_a_receipt_acknowledges_and_a_repeat_gets_the_same_one(house: House, now: FrozenNow) -> None:
+    delivery, body = await addressed(house)
+    police = house.as_agency(POLICE)
+    first = await answer(house, delivery, a_receipt(delivery, body), police)
+    assert first.status_code == 201, first.text
+    row = await state(house, delivery)
+    assert (row.state, row.next_wakeup_at) == ("acknowledged", None)
+    assert row.acknowledged_at == row.transmitted_at == now()
+    now.move(timedelta(minutes=3))
+    police = house.as_agency(POLICE)
+    again = await answer(house, delivery, a_receipt(delivery, body, reference="B-2"), police)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert len(await house.told("delivery.acknowledged")) == 1
+
+
+async def test_an_answer_proves_that_the_sender_has_told_them(house: House) -> None:
+    delivery, body = await addressed(house, REGIONAL)
+    await answer(house, delivery, a_receipt(delivery, body), house.as_agency(REGIONAL))
+    [sent] = await house.rows(obligations, rule="R136-8b")
+    assert sent.state == "met"
+    [own] = await house.rows(obligations, rule="R136-12.2")
+    assert (own.state, own.starts_at) == ("open", T0)
+
+
+async def test_the_persons_name_is_sealed_at_rest_and_shown_to_its_own_agency_only(house: House) -> None:
+    delivery, body = await addressed(house)
+    police = house.as_agency(POLICE)
+    await answer(house, delivery, a_receipt(delivery, body), police)
+    [stored] = await house.rows(receipts)
+    assert "Кезекші".encode() not in stored.sealed
+    shown = (await house.get(f"/v1/deliveries/{delivery}", police)).json()
+    assert shown["receipt"]["person"]["name"] == "Кезекші Маман"
+    operators = (await house.get(f"/v1/deliveries/{delivery}", house.as_role("operator"))).text
+    assert "Кезекші" not in operators
+    assert "A-17" not in operators
+
+
+@pytest.mark.parametrize("status", ["accepted", "rejected"])
+async def test_accepted_and_rejected_are_answers_too(house: House, status: str) -> None:
+    delivery, body = await addressed(house)
+    given = a_receipt(delivery, body, status=status, reason="not ours" if status == "rejected" else None)
+    assert (await answer(house, delivery, given, house.as_agency(POLICE))).status_code == 201
+    assert (await state(house, delivery)).state == ("rejected" if status == "rejected" else "acknowledged")
+    other = a_receipt(delivery, body, status="received")
+    assert (await answer(house, delivery, other, house.as_agency(POLICE))).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"notice_digest": "0" * 64}, "receipt_wrong_digest"),
+        ({"delivery": str(uuid4())}, "receipt_wrong_delivery"),
+        ({"at": (T0 + timedelta(hours=1)).isoformat()}, "receipt_from_the_future"),
+        ({"at": (T0 - timedelta(days=1)).isoformat()}, "receipt_before_the_notice"),
+    ],
+)
+async def test_a_wrong_receipt_changes_nothing_and_is_a_security_event(
+    house: House, change: dict[str, Any], kind: str
+) -> None:
+    delivery, body = await addressed(house)
+    refused = await answer(house, delivery, a_receipt(delivery, body) | change, house.as_agency(POLICE))
+    assert refused.status_code == 422
+    assert (await state(house, delivery)).state == "waiting"
+    [event] = await house.rows(security_events)
+    assert (event.kind, event.delivery_id) == (kind, delivery)
+    assert await house.rows(receipts) == []
+
+
+async def test_another_agencys_receipt_is_as_if_there_were_no_delivery(house: House) -> None:
+    delivery, body = await addressed(house)
+    foreign = await answer(house, delivery, a_receipt(delivery, body), house.as_agency("minors_commission"))
+    unknown = await answer(house, uuid4(), a_receipt(delivery, body), house.as_agency("minors_commission"))
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.json() == unknown.json()
+    assert (await state(house, delivery)).state == "waiting"
+    [event] = await house.rows(security_events)
+    assert event.kind == "receipt_foreign"
+
+
+@pytest.mark.parametrize("role", ["operator", "registrar", "auditor", "service"])
+async def test_only_agencies_answer(house: House, role: str) -> None:
+    delivery, body = await addressed(house)
+    assert (await answer(house, delivery, a_receipt(delivery, body), house.as_role(role))).status_code == 403
+
+
+async def test_who_registered_a_receipt_key_must_sign(house: House) -> None:
+    key = OKPKey.generate_key("Ed25519")
+    other = OKPKey.generate_key("Ed25519")
+    await house.ledger.connect(POLICE, "http://127.0.0.1:9/hook", receipt_key=str(key.as_dict()["x"]))
+    delivery, body = await addressed(house)
+    police = house.as_agency(POLICE)
+    given = json.dumps(a_receipt(delivery, body))
+
+    def signed(by: OKPKey) -> bytes:
+        return jws.serialize_compact({"alg": "Ed25519"}, given, by, algorithms=["Ed25519"]).encode()
+
+    assert (await answer(house, delivery, given.encode(), police)).status_code == 403
+    assert (await answer(house, delivery, signed(other), police, "application/jose")).status_code == 403
+    whole = signed(key)
+    altered = whole[:-8] + (b"A" * 8 if not whole.endswith(b"A" * 8) else b"B" * 8)
+    assert (await answer(house, delivery, altered, police, "application/jose")).status_code == 403
+    none = b"eyJhbGciOiJub25lIn0." + whole.split(b".")[1] + b"."
+    assert (await answer(house, delivery, none, police, "application/jose")).status_code == 403
+    assert (await state(house, delivery)).state == "waiting"
+    kinds = sorted(row.kind for row in await house.rows(security_events))
+    assert kinds == ["receipt_unsigned", *["receipt_wrong_signature"] * 3]
+    assert (await answer(house, delivery, whole, police, "application/jose")).status_code == 201
+    [stored] = await house.rows(receipts)
+    assert stored.is_signed
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b'{"delivery": 1, "delivery": 2}', "application/json", 400),
+        (b"NaN", "application/json", 400),
+        (b"{}", "application/json", 422),
+        (b"hello", "text/plain", 415),
+        (b"\xff\xfe", "application/json", 400),
+        (b"..", "application/jose", 403),
+    ],
+)
+async def test_what_is_no_receipt_is_refused_without_an_echo(
+    house: House, body: bytes, kind: str, status: int
+) -> None:
+    delivery, _ = await addressed(house)
+    refused = await answer(house, delivery, body, house.as_agency(POLICE), kind)
+    assert refused.status_code == status, refused.text
+    assert "hello" not in refused.text
+
+
+async def test_of_many_receipts_at_once_one_is_stored(house: House) -> None:
+    delivery, body = await addressed(house)
+    police = house.as_agency(POLICE)
+    found = await asyncio.gather(
+        *(answer(house, delivery, a_receipt(delivery, body, reference=f"R{n}"), police) for n in range(6))
+    )
+    assert sorted(one.status_code for one in found) == [200] * 5 + [201]
+    assert len({one.text for one in found}) == 1
+
+
+async def test_opening_is_a_fact_of_its_own_and_starts_the_recipients_clocks(house: House) -> None:
+    delivery, _ = await addressed(house, REGIONAL)
+    opened = ContentOpened(delivery_id=delivery, opened_at=T0 + timedelta(minutes=2), person="client-9")
+    await house.ledger.take(opened)
+    row = await state(house, delivery)
+    assert row.opened_at == T0 + timedelta(minutes=2)
+    assert row.acknowledged_at is None
+    [own] = await house.rows(obligations, rule="R136-12.2")
+    assert (own.state, own.starts_at) == ("open", T0 + timedelta(minutes=2))
+    later = opened.model_copy(update={"opened_at": T0 + timedelta(hours=2)})
+    await house.ledger.take(later)
+    assert (await state(house, delivery)).opened_at == T0 + timedelta(minutes=2)
+    assert len(await house.told("delivery.opened")) == 1
+
+
+async def test_appointing_a_case_manager_meets_the_duty_of_every_alert_of_the_case(house: House) -> None:
+    alerts = [house.ledger.alert() for _ in range(2)]
+    for alert in alerts:
+        await house.ledger.take(alert)
+    evidence = uuid4()
+    await house.ledger.take(
+        CaseManagerAppointed(
+            case_id=uuid4(),
+            alert_ids=tuple(alert.alert_id for alert in alerts),
+            evidence_id=evidence,
+            appointed_at=T0 + timedelta(hours=3),
+        )
+    )
+    rows = await house.rows(obligations, rule="R136-12.2")
+    assert [(row.state, row.met_at, row.evidence_id) for row in rows] == [
+        ("met", T0 + timedelta(hours=3), evidence)
+    ] * 2
+    assert len(await house.told("obligation.met")) == 2
