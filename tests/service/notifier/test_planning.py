@@ -29,8 +29,9 @@ async def test_violence_at_a_school_is_fanned_out_to_the_bodies_the_law_names(le
     await ledger.take(alert)
     told = {row.role: row for row in await rows(ledger, deliveries)}
     assert set(told) == {
-        "internal_affairs", "regional_child_rights_body", "regional_child_ombudsman", "child_rights_authority",
-        "national_child_ombudsman", "family_mobile_group", "psych_support_centre", "child_violence_help_cabinet",
+        "internal_affairs", "regional_child_rights_body", "regional_child_ombudsman",
+        "child_rights_authority", "national_child_ombudsman", "family_mobile_group",
+        "psych_support_centre", "child_violence_help_cabinet",
     }  # fmt: skip
     assert all(row.agency_id == ledger.agencies[role] for role, row in told.items())
     assert all((row.state, row.reason) == ("waiting", "pull") for row in told.values())
