@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -24,7 +25,8 @@ app.add_typer(alert, name="alert")
 app.add_typer(agency, name="agency")
 app.add_typer(deliveries, name="deliveries")
 app.add_typer(law, name="law")
-out = Console()
+# A pipe has no width of its own: wide enough for the table, so that a log stays readable.
+out = Console(width=None if sys.stdout.isatty() else 150, soft_wrap=False)
 err = Console(stderr=True)
 
 SAMPLE = Path(__file__).with_name("sample.json")
@@ -63,26 +65,30 @@ def up(
         err.print(f"Port {os.environ.get('PORT', '8000')} is taken. Choose another: PORT=8001 make run")
         raise typer.Exit(1) from None
 
+    street: list[subprocess.Popen[bytes]] = []
+
     async def run() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await house.build()
-        guide = threading.Thread(
-            target=_guide,
-            args=(house.url, house.home),
-            kwargs={"sample": sample, "simulators": simulators},
-            daemon=True,
-        )
-        guide.start()
-        await house.run(stop)
+        shown = {"sample": sample, "simulators": simulators}
+        threading.Thread(
+            target=_guide, args=(house.url, house.home, street), kwargs=shown, daemon=True
+        ).start()
+        answering = asyncio.create_task(house.run(stop))
+        await stop.wait()
+        for agencies in street:
+            agencies.terminate()  # first, or their open questions would hold the house up
+        await answering
 
     uvloop.run(run())
 
 
-def _guide(url: str, home: Path, *, sample: bool, simulators: bool) -> None:
+def _guide(
+    url: str, home: Path, street: list[subprocess.Popen[bytes]], *, sample: bool, simulators: bool
+) -> None:
     """What a person at the terminal sees, while the house runs beside."""
-    import atexit
     import time
 
     from dabyl.casting import cast, start
@@ -95,8 +101,7 @@ def _guide(url: str, home: Path, *, sample: bool, simulators: bool) -> None:
     try:
         if simulators:
             cast(calls, home)
-            street = start(home)
-            atexit.register(street.terminate)
+            street.append(start(home))
         if sample:
             sent = calls.post(
                 "/v1/alerts", _with_fresh_reference(SAMPLE), token=calls.token(agency=SAMPLE_SCHOOL)
@@ -108,7 +113,7 @@ def _guide(url: str, home: Path, *, sample: bool, simulators: bool) -> None:
                 "pull: took it from its inbox[/dim]"
             )
         code = calls.post("/v1/console-codes", {"role": "operator"}, token=calls.registrar())["code"]
-        out.print(f"Console (one-time link): [bold]{url}/console/sign-in?code={code}[/bold]")
+        out.print(f"Console (one-time link): {url}/console/sign-in?code={code}", soft_wrap=True)
     except (CallRefused, LookupError, OSError) as error:
         err.print(f"Could not finish the show: {error}")
     out.print("Ctrl-C stops everything.")
@@ -125,15 +130,15 @@ def _with_fresh_reference(file: Path) -> Any:
 def _watch(calls: Calls, alert_id: str, *, at_most_seconds: float) -> bool:
     from dabyl.fanout import Fanout
 
-    names: dict[str, str] = {}
+    codes: dict[str, str] = {}
     after: str | None = None
     while True:
         page = calls.get("/v1/agencies", token=calls.registrar(), after=after, limit=200)
-        names |= {str(item["id"]): item["name"]["en"] for item in page["items"]}
+        codes |= {str(item["id"]): item["code"] for item in page["items"]}
         after = page["next"]
         if after is None:
             break
-    return Fanout(calls, alert_id, out, names).watch(at_most_seconds=at_most_seconds)
+    return Fanout(calls, alert_id, out, codes).watch(at_most_seconds=at_most_seconds)
 
 
 @app.command()

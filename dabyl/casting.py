@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from common.runtime import listen
@@ -56,7 +57,12 @@ def start(home: Path, environment: dict[str, str] | None = None) -> "subprocess.
         sys.executable, "-m", "dabyl", "simulate", "--roster", str(home / "simulators.json"),
         "--journal", str(home / "simulators.jsonl"),
     ]  # fmt: skip
-    return subprocess.Popen(command, env=environment or os.environ.copy())  # noqa: S603  # our own interpreter and module
+    street = subprocess.Popen(command, env=environment or os.environ.copy())  # noqa: S603  # our own interpreter and module
+    port = Roster.read(home / "simulators.json").port
+    # The first notice must find the agencies at home.
+    while street.poll() is None and _is_free(port):
+        time.sleep(0.02)
+    return street
 
 
 def _is_free(port: int) -> bool:

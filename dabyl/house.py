@@ -53,6 +53,7 @@ class House:
         self._host = host
         self._traces = TraceStore(home / "traces.db")
         self._rooms: list[_Room] = []
+        self._opened: list[Parts] = []
 
     @property
     def url(self) -> str:
@@ -62,6 +63,13 @@ class House:
 
     async def build(self) -> None:
         """Keys, databases, seed data, and every service put together; nothing answers yet."""
+        try:
+            await self._build()
+        except BaseException:
+            await self._close()  # SQLite's threads would keep a failed process alive
+            raise
+
+    async def _build(self) -> None:
         KeyRing.create(self.home / "keys")
         await self._traces.open()
         sockets = {name: listen("127.0.0.1", 0) for name in SERVICES if name != "gateway"}
@@ -72,6 +80,7 @@ class House:
         for name in SERVICES:
             settings, make, migrations = _room_of(name, self.home, shared)
             parts = Parts.open(name, settings, bus=bus)
+            self._opened.append(parts)
             await upgrade(parts.db, migrations)
             service = make(settings, parts)
             for prepare in service.prepare:
@@ -93,10 +102,7 @@ class House:
         finally:
             stop.set()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-            for room in self._rooms:
-                for close in room.service.close:
-                    await close()
-                await room.parts.close()
+            await self._close_parts()
             tracing_stop.set()
             await tracing
             await self._traces.close()
@@ -104,6 +110,17 @@ class House:
             if isinstance(outcome, Exception):
                 raise outcome
         log.info("stopped", service="dabyl")
+
+    async def _close_parts(self) -> None:
+        for room in self._rooms:
+            for close in room.service.close:
+                await close()
+        for parts in self._opened:
+            await parts.close()
+
+    async def _close(self) -> None:
+        await self._close_parts()
+        await self._traces.close()
 
     def _shared_settings(self, sockets: dict[str, socket.socket]) -> dict[str, Any]:
         urls = {f"{name}_url": f"http://127.0.0.1:{sock.getsockname()[1]}" for name, sock in sockets.items()}

@@ -43,6 +43,7 @@ class _Server(uvicorn.Server):
 
 async def serve(app: FastAPI, stop: asyncio.Event, sockets: Sequence[socket.socket]) -> None:
     """Answer HTTP on these sockets until stopped."""
+    app.state.stopping = stop  # streams of events end when the process is asked to stop
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -52,6 +53,7 @@ async def serve(app: FastAPI, stop: asyncio.Event, sockets: Sequence[socket.sock
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=30,
         loop="none",
+        lifespan="off",  # parts are opened and closed by the role, not by the app
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=list(sockets)))
