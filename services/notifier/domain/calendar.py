@@ -65,10 +65,14 @@ class WorkingCalendar:
     Attributes:
         overrides: day → is it worked; beats the library. Each comes from an act named in its year's file.
         confirmed_years: years with a file; a date of any other year is provisional.
+        school_year_starts: year → first day of the school year that begins in it, where an act names it.
+        school_quarter_ends: last days of school quarters, where an act names them.
     """
 
     overrides: Mapping[date, bool] = field(default_factory=dict)
     confirmed_years: frozenset[int] = frozenset()
+    school_year_starts: Mapping[int, date] = field(default_factory=dict)
+    school_quarter_ends: frozenset[date] = frozenset()
 
     def is_working(self, day: date) -> bool:
         """True when the day is worked, moved days included."""
@@ -81,6 +85,12 @@ class WorkingCalendar:
             day += timedelta(days=1)
         return day
 
+    def last_working(self, day: date) -> date:
+        """The day itself when it is worked, else the last one before it that is."""
+        while not self.is_working(day):
+            day -= timedelta(days=1)
+        return day
+
     def after(self, day: date, count: int) -> date:
         """The ``count``-th working day after ``day``; the day itself never counts."""
         for _ in range(count):
@@ -90,6 +100,26 @@ class WorkingCalendar:
     def is_provisional(self, first: date, last: date) -> bool:
         """True when a day of the span lies in a year without an override file."""
         return any(year not in self.confirmed_years for year in range(first.year, last.year + 1))
+
+    def unconfirmed_years(self, today: date, ahead: timedelta = timedelta(days=60)) -> tuple[int, ...]:
+        """Years without a file that clocks of today, or of the time ahead, may touch: one alarm each."""
+        years = range(today.year, (today + ahead).year + 1)
+        return tuple(year for year in years if year not in self.confirmed_years)
+
+    def school_year_start(self, year: int) -> tuple[date, bool]:
+        """First day of the school year that begins in ``year``, and whether an act names it.
+
+        1 September until one does.
+        """
+        named = self.school_year_starts.get(year)
+        return (named, True) if named else (date(year, 9, 1), False)
+
+    def school_quarter_end(self, first: date, last: date) -> date:
+        """The end that comes first: of the calendar quarter, or of the school quarter that ends last in it.
+
+        Тоқсан means both (``law/discrepancies.md`` K15).
+        """
+        return max((day for day in self.school_quarter_ends if first <= day <= last), default=last)
 
     def days_off(self, first: date, last: date) -> Iterator[date]:
         """Every day of the span, both ends included, that is not worked."""

@@ -31,12 +31,14 @@ class Clock:
         amount: hours or working days; 0 for the other kinds.
         counted: for working days only: *from the moment* (сәттен бастап) or *from the day* (күннен бастап).
         target: for ``immediately`` only: the policy target, since the law gives no number.
+        binding: for working days only: ``False`` where the number is a target of ours and not law.
     """
 
     kind: ClockKind
     amount: int = 0
     counted: Counted | None = None
     target: timedelta = timedelta(minutes=15)
+    binding: bool = True
 
     @property
     def code(self) -> str:
@@ -44,13 +46,13 @@ class Clock:
         if self.kind == "hours":
             return f"{self.amount}h"
         if self.kind == "working_days":
-            return f"{self.amount}wd_{self.counted}"
+            return f"{self.amount}wd_{self.counted}" + ("" if self.binding else "_target")
         return self.kind
 
     @property
     def is_target(self) -> bool:
         """True when ``due_at`` is a target of ours and not a limit of the law."""
-        return self.kind == "immediately"
+        return self.kind == "immediately" or not self.binding
 
     def times(self, starts_at: datetime, calendar: WorkingCalendar) -> Times:
         """Both limits of a duty whose holder got the information at ``starts_at``.
@@ -71,7 +73,8 @@ class Clock:
                 limit = max(starts_at, end_of(local_day(starts_at)))
                 return Times(limit, limit)
             case "working_days":
-                return self._working_days(starts_at, calendar)
+                due_at, breach_at = self._working_days(starts_at, calendar)
+                return Times(due_at, breach_at if self.binding else None)
             case _:
                 return Times(None, None)
 
@@ -79,7 +82,7 @@ class Clock:
         """True when a limit was counted over a year whose moved days nobody has confirmed."""
         if self.kind != "working_days":
             return False
-        _, breach_at = self.times(starts_at, calendar)
+        _, breach_at = self._working_days(starts_at, calendar)
         last = local_day(breach_at) if breach_at else local_day(starts_at)
         return calendar.is_provisional(local_day(starts_at), last)
 

@@ -10,7 +10,8 @@ from notifier.domain.clock import Clock
 DutyKind = Literal["notice", "act"]
 Force = Literal["law", "joint order", "internal practice"]
 Dispatch = Literal["at_once", "on_release", "none"]
-Starts = Literal["information", "notice"]
+Starts = Literal["information", "notice", "fact"]
+FactSource = Literal["notifier", "casework", "registry", "agency"]
 FactValue = bool | str
 
 FIRST_HOLDER = "first_holder"
@@ -19,7 +20,9 @@ COORDINATING_BODY = "coordinating_body"
 """Stands for the regional child rights body, else for the guardianship body (¶8, 12, 17, 21)."""
 HUB = "hub"
 """Stands for the body that holds the public channels, and for contact centre 111 (¶14)."""
-STAND_INS = frozenset({FIRST_HOLDER, COORDINATING_BODY, HUB})
+CONCERNED_BODY = "concerned_body"
+"""Stands for the body that a later fact is about: the one complained of (¶32)."""
+STAND_INS = frozenset({FIRST_HOLDER, COORDINATING_BODY, HUB, CONCERNED_BODY})
 
 CONCERNS = (
     "violence",
@@ -58,8 +61,11 @@ class Act:
         short: name used in citations.
         title: official title; ``original`` says in which languages our sources hold the text.
         numbers: number and date of each issuer, as printed.
-        registered_on: registration at the Ministry of Justice; ``registration`` is its number.
-        effective_from: first day in force; ``effective_assumed`` until counsel confirms the date.
+        registered_on: registration at the Ministry of Justice (adoption, where there is none);
+            ``registration`` is its number.
+        edition: id of its edition that is used.
+        effective_from: first day of that edition; ``effective_assumed`` until counsel confirms the date.
+        early: used although not yet in force (see ``Edition.not_yet_in_force``).
     """
 
     id: str
@@ -69,8 +75,10 @@ class Act:
     numbers: tuple[str, ...]
     registered_on: date
     registration: str
+    edition: str
     effective_from: date
     effective_assumed: bool
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +143,28 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class FactCode:
+    """A fact that opens or meets duties: what it is called, and who signs it.
+
+    Attributes:
+        source: ``notifier`` observes it itself, ``casework`` and ``registry`` publish it, ``agency`` says
+            it of its own act because no service keeps a record of it.
+    """
+
+    code: str
+    text: Phrase
+    source: FactSource
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One duty of one paragraph.
 
     Attributes:
         id: rule id of ``law/obligations.md``, e.g. ``R136-12.1``.
+        row: id of the row of that list which it executes; empty for a practice of ours.
         act: id of its act; ``paragraph`` as cited, e.g. ``12(1)``.
+        edition: id of the edition of its act that says so.
         citation: act and paragraph in words.
         force: where its binding power comes from.
         kind: ``notice`` is met when it was transmitted; ``act`` is done by the obliged body, which gives
@@ -155,7 +179,13 @@ class Rule:
         obliged: role codes or stand-ins; each owes it separately.
         recipients: role codes or stand-ins; one duty each. Empty for an act towards nobody.
         starts: ``information``: when the obliged body has it from whatever source;
-            ``notice``: only when a notice to the obliged body was transmitted (a call-out).
+            ``notice``: only when a notice to the obliged body was transmitted (a call-out);
+            ``fact``: when one of ``after`` happened, later than the alert.
+        after: fact codes that open it; empty unless ``starts`` is ``fact``.
+        evidence: fact codes, any of which meets it.
+        lasting: it accompanies the case and ends with it; there is nothing to tick off.
+        calls_out: its message calls a body to come, and is sent also to a body that reported:
+            being called is not being told.
         clock: how long.
         dispatch: when a message to the recipient leaves; ``none``: Dabyl sends nothing.
         replaceable: the step is our configuration of an act whose text is not in our sources.
@@ -180,14 +210,27 @@ class Rule:
     clock: Clock
     dispatch: Dispatch
     replaceable: bool = False
+    edition: str = ""
+    row: str = ""
+    after: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    lasting: bool = False
+    calls_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """The law as it stood from ``effective_from`` on.
+    """The law as it stood at a moment: of every act the edition then in force, and our practice.
 
-    ``not_yet_in_force`` is ``"assumed"`` when the alert came before the first edition that we hold:
-    that edition is used, and everything born under it says so.
+    Each rule cites its act, and ``acts`` says which edition of it was used. The id names all of them, so
+    that an open obligation finds the very law under which it was born.
+
+    Attributes:
+        effective_from: since when all of it stands together, in UTC.
+        not_yet_in_force: ``"assumed"`` when an act is used before the date that we assume for it, because
+            an alert about a child is never left without duties by an unconfirmed date; everything born
+            under it says so.
+        facts: the codes by which later facts open and meet duties.
     """
 
     id: str
@@ -197,6 +240,11 @@ class Edition:
     rules: tuple[Rule, ...]
     role_names: Mapping[str, Phrase] = field(default_factory=dict)
     not_yet_in_force: str | None = None
+    facts: Mapping[str, FactCode] = field(default_factory=dict)
+
+    def met_by(self, fact: str) -> tuple[str, ...]:
+        """Ids of the rules that a fact of this code meets, in the sequence of the text."""
+        return tuple(rule.id for rule in self.rules if fact in rule.evidence)
 
     def rule(self, rule_id: str) -> Rule:
         """The rule with this id; ``KeyError`` when the edition has none."""

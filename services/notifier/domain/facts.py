@@ -16,8 +16,7 @@ class Facts:
         reported_by: ``staff`` or ``head`` of the reporting body; ``None`` means the head knows.
         offender_relation: code of the alleged offender's relation to the child.
         parents_may_be_informed: ``None`` when the sender did not say.
-        child_age: full years; ``age_band`` is all that the ledger knows. No rule of the joint order
-            reads either.
+        child_age: full years; ``age_band`` is all that the ledger knows and all that rules read.
         regional_body: ``False`` when the territory has no regional child rights body: the
             guardianship body then takes each of its duties (¶8, 12, 17, 21).
     """
@@ -42,3 +41,32 @@ class Facts:
     def __post_init__(self) -> None:
         if self.received_at.tzinfo is None:
             raise ValueError("received_at must be aware")
+        if self.child_age is not None and self.age_band == "unknown":
+            object.__setattr__(self, "age_band", _band_of(self.child_age))
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A fact that came after the alert: an assessment was signed, a complaint was made.
+
+    Attributes:
+        fact: code of the edition's ``facts``.
+        at: aware instant at which it happened; starts the clocks of what it opens.
+        body: role of the body that it is about, where a rule asks for it.
+    """
+
+    fact: str
+    at: datetime
+    body: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise ValueError("at must be aware")
+
+
+def _band_of(age: int) -> str:
+    """The published band of an age in full years."""
+    for last, band in ((6, "0-6"), (11, "7-11"), (15, "12-15"), (17, "16-17")):
+        if age <= last:
+            return band
+    return "unknown"

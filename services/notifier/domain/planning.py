@@ -17,7 +17,7 @@ from notifier.domain.schedule import ORDER, Urgency
 IMPLICATED = "implicated"
 """The agency is named in the alert: it must not learn that an alert exists."""
 REPORTER_KNOWS = "reporter_knows"
-"""The agency reported it: it never gets a notice of its own report."""
+"""The agency reported it: it never gets a notice of its own report. Being called out is another matter."""
 OWN_BODY = "own_body"
 """One agency holds both roles: it does not notify itself."""
 
@@ -82,7 +82,7 @@ class Case:
     """The facts of one alert that decide who is who.
 
     Attributes:
-        reporter_agency: never gets a notice; ``None`` for public channels.
+        reporter_agency: gets no notice of its own report, only call-outs; ``None`` for public channels.
         excluded: implicated agencies.
         auto_dispatch_before: how long ahead of ``due_at`` an unreleased notice leaves by itself.
     """
@@ -133,8 +133,7 @@ def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Calla
         PlannedDuty(
             id=obligation_id,
             duty=duty,
-            # Whoever reported has the information: none of its duties waits for a notice.
-            state="open" if obliged is not None and obliged == case.reporter_agency else duty.state,
+            state=_state(duty, obliged, case),
             obliged_agency=obliged,
             recipient_agency=recipient,
             delivery_id=carrier.get(obligation_id),
@@ -213,6 +212,12 @@ def _leaves_at_once(duty: Duty) -> bool:
     return duty.dispatch == "at_once"
 
 
+def _state(duty: Duty, obliged: UUID | None, case: Case) -> str:
+    """Whoever reported has the information: only what starts with a call-out still waits for a notice."""
+    knows = obliged is not None and obliged == case.reporter_agency and duty.starts != "notice"
+    return "open" if knows else duty.state
+
+
 def _obliged_agency(duty: Duty, evaluation: Evaluation, directory: Directory, case: Case) -> UUID | None:
     if (
         evaluation.holder == REPORTER_HOLDS
@@ -238,6 +243,6 @@ def _why_not(duty: Duty, obliged: UUID | None, recipient: UUID | None, case: Cas
         return IMPLICATED
     if recipient is None or not duty.is_sent:
         return None
-    if recipient == case.reporter_agency:
+    if recipient == case.reporter_agency and not duty.calls_out:
         return REPORTER_KNOWS
     return OWN_BODY if recipient == obliged else None

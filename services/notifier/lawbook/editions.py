@@ -1,67 +1,119 @@
-"""Reads one folder of the law into an ``Edition``."""
+"""Reads one folder of the law into the edition of one act, and one file of practice into parameters."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
+from typing import get_args
 
-from notifier.domain.calendar import start_of
-from notifier.domain.edition import Act, ActsFor, Edition, Parameters, Phrase, Rule
+from notifier.domain.edition import Act, ActsFor, FactCode, FactSource, Parameters, Rule
+from notifier.domain.periodic import PeriodicDuty
 from notifier.lawbook.document import Document, read
-from notifier.lawbook.rules import RuleReader, place_in_text
+from notifier.lawbook.periodic import read_periodic
+from notifier.lawbook.rows import Row, read_rows
+from notifier.lawbook.rules import Names, RuleReader, place_in_text
+
+HEAD = "edition.yaml"
 
 
-def read_edition(folder: Path, role_names: Mapping[str, Phrase]) -> Edition:
-    """The edition whose files lie in ``folder``. Raises ``LawUnreadable``."""
-    head = read(folder / "edition.yaml")
-    acts = {act.id: act for act in map(_act, head.nodes("acts"))}
-    main = head.text("in_force_with")
-    if main not in acts:
-        raise head.fail("in_force_with names no act")
-    reasons = head.node("reasons").phrases()
-    file = read(folder / "parameters.yaml")
-    parameters = _parameters(file.node("parameters"))
-    file.end()
+@dataclass(frozen=True, slots=True)
+class ActEdition:
+    """One act as it stood from ``act.effective_from`` on.
+
+    Attributes:
+        amends: id of the edition that it changes; its files then hold only what is new or replaced,
+            and ``repeals`` names the rules that end.
+        rules: complete, with what an amended edition left in place; in the order of the text.
+        periodic: duties that come with the calendar and not with an alert.
+        rows: paragraphs that are no rule, and where they live.
+    """
+
+    id: str
+    act: Act
+    amends: str | None
+    repeals: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    periodic: tuple[PeriodicDuty, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """Our own choices from a day on; not law."""
+
+    id: str
+    effective_from: date
+    parameters: Parameters
+
+
+def read_edition(folder: Path, names: Names) -> ActEdition:
+    """The edition whose files lie in ``folder``, without what it amends. Raises ``LawUnreadable``."""
+    head = read(folder / HEAD)
+    edition_id = head.text("edition")
+    act = _act(head.node("act"), edition_id, head.node("in_force"))
+    reasons = head.node("reasons").phrases() if "reasons" in head else {}
+    amends = head.text("amends") if "amends" in head else None
+    repeals = head.texts("repeals")
+    head.end()
     rules: list[Rule] = []
+    periodic: list[PeriodicDuty] = []
+    rows: list[Row] = []
     for path in sorted(folder.glob("*.yaml")):
-        if path.name in {"edition.yaml", "parameters.yaml"}:
+        if path.name == HEAD:
             continue
         file = read(path)
         replaceable = bool(file.take("replaceable", default=False))
         rules += [
-            RuleReader(node, acts, parameters, reasons, role_names, replaceable=replaceable).rule()
+            RuleReader(node, act, reasons, names, replaceable=replaceable).rule()
             for node in file.nodes("rules")
         ]
+        periodic += [read_periodic(node, act, names) for node in file.nodes("periodic")]
+        rows += read_rows(file, act)
         file.end()
-    ids = [rule.id for rule in rules]
+    ids = [rule.id for rule in rules] + [duty.id for duty in periodic] + [row.id for row in rows]
     if not ids or len(ids) != len(set(ids)):
         raise head.fail("no rules, or a rule id said twice")
-    rules.sort(key=place_in_text)
-    edition = Edition(
-        id=head.text("edition"),
-        effective_from=start_of(acts[main].effective_from),
-        acts=acts,
-        parameters=parameters,
-        rules=tuple(rules),
-        role_names=role_names,
-    )
-    head.end()
-    return edition
+    rules.sort(key=lambda rule: place_in_text(rule.act, rule.paragraph, rule.id))
+    return ActEdition(edition_id, act, amends, repeals, tuple(rules), tuple(periodic), tuple(rows))
 
 
-def _act(node: Document) -> Act:
-    title = node.take("title")
-    effective = node.node("effective_from")
+def read_practice(path: Path) -> Practice:
+    """Our parameters from a day on. Raises ``LawUnreadable``."""
+    file = read(path)
+    practice = Practice(file.text("practice"), file.day("from"), _parameters(file.node("parameters")))
+    file.end()
+    return practice
+
+
+def read_facts(path: Path) -> dict[str, FactCode]:
+    """The codes by which later facts open and meet duties. Raises ``LawUnreadable``."""
+    file = read(path)
+    found: dict[str, FactCode] = {}
+    sources = file.node("facts")
+    for source in get_args(FactSource):
+        codes = sources.node(source)
+        for code in codes:
+            if code in found:
+                raise codes.fail(f"{code} said by two sources")
+            found[code] = FactCode(code, codes.node(code).phrase(), source)
+    sources.end()
+    file.end()
+    return found
+
+
+def _act(node: Document, edition_id: str, in_force: Document) -> Act:
     act = Act(
-        id=node.text("act"),
+        id=node.text("id"),
         short=node.node("short").phrase(),
-        title=title,
+        title=node.take("title"),
         original=node.texts("original"),
         numbers=node.texts("numbers"),
         registered_on=node.day("registered_on"),
         registration=node.text("registration"),
-        effective_from=effective.day("date"),
-        effective_assumed=bool(effective.take("assumed")),
+        edition=edition_id,
+        effective_from=in_force.day("from"),
+        effective_assumed=bool(in_force.take("assumed")),
     )
-    effective.end()
+    in_force.end()
     node.end()
     return act
 

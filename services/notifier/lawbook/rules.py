@@ -13,8 +13,8 @@ from notifier.domain.edition import (
     Condition,
     Dispatch,
     DutyKind,
+    FactCode,
     Force,
-    Parameters,
     Phrase,
     Rule,
     Starts,
@@ -24,8 +24,19 @@ from notifier.domain.facts import Facts
 from notifier.lawbook.document import Document
 
 _PARAGRAPH = re.compile(r"(?P<paragraph>\d+)(?:\((?P<part>\d+)\))?")
+_APPENDIX = re.compile(r"App\. (?P<number>\d+)")
 _HOURS = re.compile(r"(?P<hours>\d+)h")
+TRANSMITTED = "delivery.transmitted"
+"""What meets every notice: its delivery reached the agency's edge."""
 _ASKABLE = frozenset(Facts.__dataclass_fields__) - {"received_at", "territory", "concerns"}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the files of all editions share: roles and facts in words."""
+
+    roles: Mapping[str, Phrase]
+    facts: Mapping[str, FactCode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +44,9 @@ class RuleReader:
     """Reads one rule with what its file and its edition say around it."""
 
     node: Document
-    acts: Mapping[str, Act]
-    parameters: Parameters
+    act: Act
     reasons: Mapping[str, Phrase]
-    role_names: Mapping[str, Phrase]
+    names: Names
     replaceable: bool
 
     def rule(self) -> Rule:
@@ -44,15 +54,20 @@ class RuleReader:
         node = self.node
         rule_id = node.text("rule")
         node.place = f"{node.place} ({rule_id})"
-        act, paragraph = node.text("act"), node.text("paragraph")
+        paragraph = node.text("paragraph")
+        row = node.take("row", default=rule_id)
         node.take("examples")  # run by tests/law
+        starts, after = self._starts()
+        kind = node.one_of("kind", DutyKind)
         rule = Rule(
             id=rule_id,
-            act=act,
+            row=row or "",
+            act=self.act.id,
+            edition=self.act.edition,
             paragraph=paragraph,
-            citation=self._citation(act, paragraph),
+            citation=citation(self.act, paragraph, node),
             force=node.one_of("force", Force),
-            kind=node.one_of("kind", DutyKind),
+            kind=kind,
             text=node.node("duty").phrase(),
             reading=node.node("reading").phrase() if "reading" in node else None,
             doubts=node.texts("doubts"),
@@ -62,7 +77,11 @@ class RuleReader:
             withheld=tuple(map(self._withholding, node.nodes("withheld"))),
             obliged=node.texts("obliged"),
             recipients=node.texts("recipient"),
-            starts=node.one_of("starts", Starts, default="information"),
+            starts=starts,
+            after=after,
+            evidence=self._evidence(kind),
+            lasting=bool(node.take("lasting", default=False)),
+            calls_out=bool(node.take("calls_out", default=False)),
             clock=self._clock(),
             dispatch=node.one_of("dispatch", Dispatch),
             replaceable=self.replaceable,
@@ -74,28 +93,36 @@ class RuleReader:
     def _check(self, rule: Rule) -> None:
         if not rule.obliged or not rule.scope:
             raise self.node.fail("nobody is obliged, or no concern is named")
-        unknown = {*rule.obliged, *rule.recipients} - STAND_INS - self.role_names.keys()
+        unknown = {*rule.obliged, *rule.recipients} - STAND_INS - self.names.roles.keys()
         if unknown:
             raise self.node.fail(f"no such role: {', '.join(sorted(unknown))}")
         if rule.kind == "notice" and rule.dispatch == "none":
             raise self.node.fail("a notice that is never sent")
         if rule.dispatch != "none" and not rule.recipients:
             raise self.node.fail("a message to nobody")
-        if rule.dispatch != "none" and not self.parameters.never_contacted.isdisjoint(rule.recipients):
-            raise self.node.fail("a message to somebody whom Dabyl never contacts")
+        if rule.calls_out and rule.dispatch != "at_once":
+            raise self.node.fail("a call-out that does not leave at once")
 
-    def _citation(self, act: str, paragraph: str) -> Phrase:
-        match = _PARAGRAPH.fullmatch(paragraph)
-        if act not in self.acts or not match:
-            raise self.node.fail("act or paragraph unknown")
-        short, number, part = self.acts[act].short, match["paragraph"], match["part"]
-        if part:
-            return Phrase(
-                f"{short.kk}, {number}-тармақтың {part}) тармақшасы",
-                f"{short.ru}, пп. {part}) п. {number}",
-                f"{short.en}, ¶{number}({part})",
-            )
-        return Phrase(f"{short.kk}, {number}-тармақ", f"{short.ru}, п. {number}", f"{short.en}, ¶{number}")
+    def _starts(self) -> tuple[Starts, tuple[str, ...]]:
+        found = self.node.take("starts", default="information")
+        if isinstance(found, dict):
+            node = Document(found, f"{self.node.place} › starts")
+            after = node.texts("after")
+            node.end()
+            if not after or not self.names.facts.keys() >= set(after):
+                raise self.node.fail("starts after no fact that facts.yaml names")
+            return "fact", after
+        if found not in {"information", "notice"}:
+            raise self.node.fail("starts must be information, notice, or after a fact")
+        return found, ()
+
+    def _evidence(self, kind: DutyKind) -> tuple[str, ...]:
+        named = self.node.texts("evidence")
+        if kind == "notice" and TRANSMITTED not in named:
+            named = (TRANSMITTED, *named)
+        if not named or not self.names.facts.keys() >= set(named):
+            raise self.node.fail("no evidence meets it, or one that facts.yaml does not name")
+        return named
 
     def _scope(self, node: Document) -> frozenset[str]:
         scope = frozenset(node.texts("scope"))
@@ -129,16 +156,38 @@ class RuleReader:
             amount = node.take("working_days")
             if not isinstance(amount, int) or amount < 1:
                 raise node.fail("working_days is not a number of days")
-            clock = Clock("working_days", amount, node.one_of("counted", Counted))
+            counted = node.one_of("counted", Counted)
+            clock = Clock("working_days", amount, counted, binding=not node.take("target", default=False))
             node.end()
             return clock
-        if found in {"same_day", "none"}:
+        if found in {"same_day", "none", "immediately"}:
             return Clock(found)
-        if found == "immediately":
-            return Clock("immediately", target=self.parameters.immediate_target)
         if isinstance(found, str) and (match := _HOURS.fullmatch(found)):
             return Clock("hours", int(match["hours"]))
         raise self.node.fail("clock unknown")
+
+
+def citation(act: Act, paragraph: str, node: Document) -> Phrase:
+    """Act and paragraph in words. Raises ``LawUnreadable`` for a paragraph that is none."""
+    short = act.short
+    if match := _APPENDIX.fullmatch(paragraph):
+        number = match["number"]
+        return Phrase(
+            f"{short.kk}, {number}-қосымша",
+            f"{short.ru}, приложение {number}",
+            f"{short.en}, Appendix {number}",
+        )
+    match = _PARAGRAPH.fullmatch(paragraph)
+    if not match:
+        raise node.fail("paragraph unknown")
+    number, part = match["paragraph"], match["part"]
+    if part:
+        return Phrase(
+            f"{short.kk}, {number}-тармақтың {part}) тармақшасы",
+            f"{short.ru}, пп. {part}) п. {number}",
+            f"{short.en}, ¶{number}({part})",
+        )
+    return Phrase(f"{short.kk}, {number}-тармақ", f"{short.ru}, п. {number}", f"{short.en}, ¶{number}")
 
 
 def _conditions(node: Document) -> tuple[Condition, ...]:
@@ -153,8 +202,10 @@ def _conditions(node: Document) -> tuple[Condition, ...]:
     return tuple(conditions)
 
 
-def place_in_text(rule: Rule) -> tuple[str, int, int, str]:
-    """Order of the text: act, paragraph, part, then the letter of our own id."""
-    match = _PARAGRAPH.fullmatch(rule.paragraph)
-    paragraph, part = match.groups(default="0") if match else ("0", "0")
-    return rule.act, int(paragraph), int(part), rule.id
+def place_in_text(act: str, paragraph: str, ident: str) -> tuple[str, int, int, str]:
+    """Order of the text: act, paragraph, part, then the letter of our own id; appendices last."""
+    if match := _APPENDIX.fullmatch(paragraph):
+        return act, 1000 + int(match["number"]), 0, ident
+    match = _PARAGRAPH.fullmatch(paragraph)
+    number, part = match.groups(default="0") if match else ("0", "0")
+    return act, int(number), int(part), ident

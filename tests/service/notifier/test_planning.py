@@ -95,13 +95,21 @@ async def test_an_implicated_agency_is_never_addressed_and_its_duties_are_withhe
     assert "R136-8a" not in {row.rule for row in await rows(ledger, obligations)}
 
 
-async def test_the_reporting_agency_never_gets_a_notice(ledger: Ledger) -> None:
+async def test_the_reporting_agency_gets_no_notice_of_its_own_report(ledger: Ledger) -> None:
+    police = ledger.agencies["internal_affairs"]
+    await ledger.take(ledger.alert(reporter_agency=police, reporter="internal_affairs"))
+    assert police not in {row.agency_id for row in await rows(ledger, deliveries)}
+
+
+async def test_a_partner_that_reported_is_called_out_like_any_other(ledger: Ledger) -> None:
     ombudsman = ledger.agencies["regional_child_ombudsman"]
     await ledger.take(ledger.alert(reporter_agency=ombudsman, reporter="regional_child_ombudsman"))
-    assert ombudsman not in {row.agency_id for row in await rows(ledger, deliveries)}
-    own = await rows(ledger, obligations, obliged="regional_child_ombudsman")
-    assert own
-    assert all(row.state == "open" for row in own)
+    [call] = [row for row in await rows(ledger, deliveries) if row.agency_id == ombudsman]
+    carried = await rows(ledger, obligations, delivery_id=call.id)
+    assert {row.rule for row in carried} == {"R136-12.3a"}
+    own = {row.rule: row.state for row in await rows(ledger, obligations, obliged="regional_child_ombudsman")}
+    assert own.pop("R136-12.3c") == "pending"  # it starts with the call, not with the report
+    assert set(own.values()) == {"open"}
 
 
 async def test_duties_with_days_wait_for_their_time(ledger: Ledger) -> None:

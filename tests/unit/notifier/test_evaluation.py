@@ -15,10 +15,11 @@ from notifier.domain.facts import Facts
 from tests.factories.law import some_facts, the_lawbook
 
 NEVER_CONTACTED = {"child", "legal_rep", "emergency_medical"}
-BODIES = the_lawbook().editions[0].parameters.identifying_bodies
+THE_LAW = the_lawbook().edition_at(some_facts().received_at)
+BODIES = THE_LAW.parameters.identifying_bodies
 REPORTERS = (
     *BODIES,
-    *the_lawbook().editions[0].role_names,
+    *THE_LAW.role_names,
     "parent",
     "citizen",
     "anonymous",
@@ -121,8 +122,7 @@ def test_what_a_person_reports_is_held_by_the_hub_which_owes_8_and_14(person: st
 
 def test_another_hub_takes_8_and_14() -> None:
     lawbook = the_lawbook()
-    edition = lawbook.editions[0]
-    edition = replace(edition, parameters=replace(edition.parameters, hub="psych_support_centre"))
+    edition = replace(THE_LAW, parameters=replace(THE_LAW.parameters, hub="psych_support_centre"))
     evaluation = evaluate(edition, some_facts(reporter="anonymous"), lawbook.calendar)
     own = {duty.rule for duty in evaluation.obligations if duty.obliged == "psych_support_centre"}
     assert {"R136-8a", "R136-14.1", "R136-14.2c"} <= own
@@ -245,7 +245,7 @@ def test_codes_of_the_published_vocabulary_are_understood() -> None:
         reported_by=vocabulary.ReportedBy.STAFF,
     )
     lawbook = the_lawbook()
-    evaluation = evaluate(lawbook.editions[0], facts, lawbook.calendar)
+    evaluation = evaluate(THE_LAW, facts, lawbook.calendar)
     assert "R136-10" in rules(evaluation.obligations)
     assert [entry.reason for entry in evaluation.withheld] == ["do_not_notify_parents"]
 
