@@ -39,6 +39,8 @@ class Catalogue:
         self.texts: dict[str, str] = {}
         self.plurals: dict[str, tuple[str, ...]] = {}
         for message in found:
+            if not message.id:
+                continue  # the header
             if isinstance(message.id, str):
                 self.texts[message.id] = str(message.string)
             else:

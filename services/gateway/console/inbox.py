@@ -20,7 +20,7 @@ router = APIRouter(prefix="/console/inbox", route_class=PageRoute, include_in_sc
 
 INBOX_SECONDS = 2.0
 LONGEST_NAME = 200
-LONGEST_REASON = 1000
+LONGEST_REASON = 500
 STATUSES = ("received", "accepted", "rejected")
 
 
@@ -85,6 +85,7 @@ async def open_content(delivery_id: UUID, request: Request, visitor: Agency, con
 async def answer_notice(delivery_id: UUID, request: Request, visitor: Agency, console: InConsole) -> Response:
     """The agency's answer, by a named person."""
     form = await read_form(request)
+    form["reason"] = " ".join(form.get("reason", "").split())  # a receipt's texts are single lines
     bearer = visitor.known()
     notice = await console.inbox.get_notice(bearer, delivery_id)
     flaws = find_flaws(form)
@@ -119,7 +120,7 @@ def find_flaws(form: Mapping[str, str]) -> dict[str, str]:
         flaws["reference"] = "answer.one_line"
     if form.get("status") == "rejected" and not form.get("reason"):
         flaws["reason"] = "answer.reason_needed"
-    elif len(form.get("reason", "")) > LONGEST_REASON:
+    elif not _is_line(form.get("reason", ""), LONGEST_REASON):
         flaws["reason"] = "answer.too_long"
     return flaws
 
@@ -142,8 +143,8 @@ async def _notice(
 ) -> Response:
     return page(
         "inbox/detail.html",
-        own=await console.inbox.list_own_duties(visitor.known(), notice),
         visitor.language,
+        own=await console.inbox.list_own_duties(visitor.known(), notice),
         status=status,
         visitor=visitor,
         notice=notice,

@@ -5,11 +5,14 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from gateway.adapters.services import HttpServices
+from gateway.domain.ports import Call
 from gateway.domain.routes import Bucket
+from gateway.errors import ServiceUnreachable
 from gateway.service.allowance import Allowances
-from tests.service.gateway.conftest import POLICE, House
+from tests.factories.gateway import POLICE, House
 
 ALERT = uuid4()
 
@@ -51,15 +54,21 @@ async def test_the_grant_and_the_idempotency_key_reach_intake(house: House) -> N
     )
     assert house.upstreams.heard[0].service == "intake"
     assert house.upstreams.heard[0].headers["dabyl-grant"] == "ey.grant"
-    house.upstreams.put("intake", "POST", "/v1/alerts", {"id": str(ALERT)}, status=201, Location="/v1/alerts/x")
-    answer = await house.http.post("/v1/alerts", json={}, headers=house.headers() | {"Idempotency-Key": '"k"'})
+    house.upstreams.put(
+        "intake", "POST", "/v1/alerts", {"id": str(ALERT)}, status=201, Location="/v1/alerts/x"
+    )
+    answer = await house.http.post(
+        "/v1/alerts", json={}, headers=house.headers() | {"Idempotency-Key": '"k"'}
+    )
     assert answer.status_code == 201
     assert answer.headers["location"] == "/v1/alerts/x"
     assert house.upstreams.heard[1].headers["idempotency-key"] == '"k"'
 
 
 async def test_a_trace_of_the_client_goes_on_inside_and_never_comes_back(house: House) -> None:
-    house.upstreams.put("notifier", "GET", "/v1/inbox", {}, traceparent="00-" + "c" * 32 + "-" + "d" * 16 + "-01")
+    house.upstreams.put(
+        "notifier", "GET", "/v1/inbox", {}, traceparent="00-" + "c" * 32 + "-" + "d" * 16 + "-01"
+    )
     trace = "a" * 32
     answer = await house.http.get(
         "/v1/inbox", headers=house.headers() | {"traceparent": f"00-{trace}-{'b' * 16}-01"}
@@ -106,11 +115,19 @@ async def _raw(house: House, method: str, path: str) -> int:
     """A request as a hostile client writes it: no library tidies the path up."""
     status: list[int] = []
     scope: dict[str, Any] = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-        "path": path.replace("%2e", ".").replace("%2f", "/"), "raw_path": path.encode(), "query_string": b"",
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path.replace("%2e", ".").replace("%2f", "/"),
+        "raw_path": path.encode(),
+        "query_string": b"",
         "headers": [(k.lower().encode(), v.encode()) for k, v in house.headers().items()],
-        "client": ("127.0.0.1", 1), "server": ("gateway.test", 80), "root_path": "",
-    }  # fmt: skip
+        "client": ("127.0.0.1", 1),
+        "server": ("gateway.test", 80),
+        "root_path": "",
+    }
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -153,16 +170,10 @@ async def test_a_service_that_does_not_answer_in_time_is_a_503(house: House) -> 
         await asyncio.sleep(30)
         return web.Response()
 
-    house.upstreams.answers["notifier", "GET", "/v1/tasks"] = lambda _r: None  # not asked
     services = house.desk.services
     assert isinstance(services, HttpServices)
-    from gateway.domain.ports import Call
-    from gateway.errors import ServiceUnreachable
-
     app = web.Application()
     app.router.add_get("/slow", never)
-    from aiohttp.test_utils import TestServer
-
     server = TestServer(app)
     await server.start_server()
     services._urls["casework"] = str(server.make_url("")).rstrip("/")
@@ -187,7 +198,13 @@ async def test_refusals_of_a_service_come_out_as_they_are(house: House) -> None:
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b'{"a":1,"a":2}', 400), (b'{"a":NaN}', 400), (b'"\\ud800"', 400), (b'"\\u0000"', 400), (b"x" * 1_100_000, 413)],
+    [
+        (b'{"a":1,"a":2}', 400),
+        (b'{"a":NaN}', 400),
+        (b'"\\ud800"', 400),
+        (b'"\\u0000"', 400),
+        (b"x" * 1_100_000, 413),
+    ],
 )
 async def test_what_is_not_strict_json_stays_outside(house: House, body: bytes, status: int) -> None:
     kind = {"content-type": "application/json"}
@@ -211,7 +228,9 @@ async def test_a_direct_threat_is_never_held_back_by_other_traffic(house: House)
     headers = house.headers()
 
     async def post(**facts: bool) -> int:
-        return (await house.http.post("/v1/alerts", content=json.dumps(facts), headers=headers | JSON)).status_code
+        return (
+            await house.http.post("/v1/alerts", content=json.dumps(facts), headers=headers | JSON)
+        ).status_code
 
     assert [await post() for _ in range(3)] == [201, 201, 429]
     assert [await post(direct_threat=True) for _ in range(4)] == [201] * 4

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import json
 from datetime import timedelta
@@ -9,13 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey, RSAKey
 
-from tests.service.gateway.conftest import BASE, POLICE, House
+from tests.factories.gateway import BASE, POLICE, House
+
+
+def bootstrap_file(house: House) -> Path:
+    assert house.settings.bootstrap_file is not None
+    return house.settings.bootstrap_file
 
 
 async def bootstrap(house: House) -> dict[str, str]:
     for prepare in house.service.prepare:
         await prepare()
-    credentials: dict[str, str] = json.loads(Path(str(house.settings.bootstrap_file)).read_text())
+    credentials: dict[str, str] = json.loads(await asyncio.to_thread(bootstrap_file(house).read_text))
     return credentials
 
 
@@ -26,19 +32,22 @@ async def grant(house: House, client_id: str, secret: str) -> Any:
 
 async def test_the_first_registrar_is_written_to_a_file_that_only_its_owner_reads(house: House) -> None:
     credentials = await bootstrap(house)
-    assert Path(str(house.settings.bootstrap_file)).stat().st_mode & 0o777 == 0o600
+    status = await asyncio.to_thread(bootstrap_file(house).stat)
+    assert status.st_mode & 0o777 == 0o600
     answer = await grant(house, credentials["client_id"], credentials["client_secret"])
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     made = await house.http.post(
-        "/v1/tokens", json={"role": "operator"}, headers={"Authorization": f"Bearer {answer.json()['access_token']}"}
+        "/v1/tokens",
+        json={"role": "operator"},
+        headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
     )
     assert made.status_code == 201
 
 
 async def test_a_lost_bootstrap_file_replaces_the_registrar(house: House) -> None:
     old = await bootstrap(house)
-    Path(str(house.settings.bootstrap_file)).unlink()
+    await asyncio.to_thread(bootstrap_file(house).unlink)
     new = await bootstrap(house)
     assert new["client_id"] != old["client_id"]
     assert (await grant(house, old["client_id"], old["client_secret"])).status_code == 401
@@ -79,7 +88,11 @@ async def test_the_secret_may_come_as_basic_but_not_twice(house: House) -> None:
         ({"client_id": "x", "client_secret": "y"}, 400, "invalid_request"),
         ({"grant_type": "client_credentials"}, 401, "invalid_client"),
         ({"grant_type": "client_credentials", "client_id": "x", "client_secret": "y"}, 401, "invalid_client"),
-        ({"grant_type": "client_credentials", "client_id": str(POLICE), "client_secret": "y"}, 401, "invalid_client"),
+        (
+            {"grant_type": "client_credentials", "client_id": str(POLICE), "client_secret": "y"},
+            401,
+            "invalid_client",
+        ),
         ({"grant_type": "client_credentials", "surprise": "1"}, 400, "invalid_request"),
     ],
 )
@@ -95,7 +108,9 @@ async def test_a_token_request_that_is_no_form_is_refused(house: House) -> None:
     for body in (b"\xff\xfe", b"a=1&a=2", b"grant_type=%FF%FE", b"&&&", b"=".join([b"x"] * 50)):
         answer = await house.http.post("/oauth/token", content=body, headers=kind)
         assert answer.status_code in (400, 401), body
-    assert (await house.http.post("/oauth/token", json={"grant_type": "client_credentials"})).status_code == 415
+    assert (
+        await house.http.post("/oauth/token", json={"grant_type": "client_credentials"})
+    ).status_code == 415
 
 
 async def test_guessing_secrets_is_slowed_down_but_a_known_secret_still_passes(house: House) -> None:
@@ -140,7 +155,9 @@ async def test_an_agencys_access_can_be_taken_back_as_a_whole_and_given_anew(hou
     house.upstreams.put("notifier", "GET", "/v1/inbox", {"items": [], "next": None})
     old = house.headers()
     taken = await house.http.post(
-        "/v1/tokens/revocations", json={"agency": "internal-affairs-kz-75"}, headers=house.headers("registrar")
+        "/v1/tokens/revocations",
+        json={"agency": "internal-affairs-kz-75"},
+        headers=house.headers("registrar"),
     )
     assert taken.status_code == 204
     assert (await house.http.get("/v1/inbox", headers=old)).status_code == 401
@@ -161,7 +178,14 @@ async def test_only_a_registrar_makes_and_takes(house: House, role: str) -> None
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"agency": "x-1", "role": "operator"}, {"role": "service"}, {"role": "agency"}, {"agency": "a/../b"}]
+    "body",
+    [
+        {},
+        {"agency": "x-1", "role": "operator"},
+        {"role": "service"},
+        {"role": "agency"},
+        {"agency": "a/../b"},
+    ],
 )
 async def test_a_token_is_for_one_agency_or_one_office_role(house: House, body: dict[str, str]) -> None:
     answer = await house.http.post("/v1/tokens", json=body, headers=house.headers("registrar"))
@@ -170,7 +194,9 @@ async def test_a_token_is_for_one_agency_or_one_office_role(house: House, body: 
 
 
 async def test_an_agency_nobody_registered_gets_no_token(house: House) -> None:
-    answer = await house.http.post("/v1/tokens", json={"agency": "no-such"}, headers=house.headers("registrar"))
+    answer = await house.http.post(
+        "/v1/tokens", json={"agency": "no-such"}, headers=house.headers("registrar")
+    )
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "#/agency"
 
@@ -184,10 +210,31 @@ async def test_the_published_key_verifies_our_tokens(house: House) -> None:
 
 
 FORGERIES = (
-    "alg_none", "hs256_with_public_key", "other_key", "rsa", "no_exp", "no_jti", "no_client", "wrong_aud",
-    "wrong_iss", "wrong_typ", "expired", "from_the_future", "not_yet", "unknown_kid", "kid_path", "jwk_in_header",
-    "truncated", "oversized", "role_service", "exp_text", "exp_nan", "exp_huge", "array", "garbage",
-)  # fmt: skip
+    "alg_none",
+    "hs256_with_public_key",
+    "other_key",
+    "rsa",
+    "no_exp",
+    "no_jti",
+    "no_client",
+    "wrong_aud",
+    "wrong_iss",
+    "wrong_typ",
+    "expired",
+    "from_the_future",
+    "not_yet",
+    "unknown_kid",
+    "kid_path",
+    "jwk_in_header",
+    "truncated",
+    "oversized",
+    "role_service",
+    "exp_text",
+    "exp_nan",
+    "exp_huge",
+    "array",
+    "garbage",
+)
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
@@ -206,17 +253,31 @@ def _forge(house: House, forgery: str) -> str:
     now = int(house.now().timestamp())
     header: dict[str, Any] = {"alg": "Ed25519", "typ": "at+jwt", "kid": issuer.kid}
     claims: dict[str, Any] = {
-        "iss": issuer.url, "aud": issuer.audience, "sub": "x", "client_id": "x", "jti": "j", "iat": now,
-        "exp": now + 600, "role": "agency", "agency": str(POLICE), "bodies": ["internal_affairs"], "territory": "KZ-75",
-    }  # fmt: skip
+        "iss": issuer.url,
+        "aud": issuer.audience,
+        "sub": "x",
+        "client_id": "x",
+        "jti": "j",
+        "iat": now,
+        "exp": now + 600,
+        "role": "agency",
+        "agency": str(POLICE),
+        "bodies": ["internal_affairs"],
+        "territory": "KZ-75",
+    }
     key: Any = issuer._key
     public_x = issuer.jwk["x"]
     stranger = OKPKey.import_key(Ed25519PrivateKey.generate())
     changes: dict[str, dict[str, Any]] = {
-        "wrong_aud": {"aud": "elsewhere"}, "wrong_iss": {"iss": "http://evil.test"}, "expired": {"exp": now - 1},
-        "from_the_future": {"iat": now + 600}, "not_yet": {"nbf": now + 600}, "role_service": {"role": "service"},
-        "exp_text": {"exp": "tomorrow"}, "exp_huge": {"exp": 10**40},
-    }  # fmt: skip
+        "wrong_aud": {"aud": "elsewhere"},
+        "wrong_iss": {"iss": "http://evil.test"},
+        "expired": {"exp": now - 1},
+        "from_the_future": {"iat": now + 600},
+        "not_yet": {"nbf": now + 600},
+        "role_service": {"role": "service"},
+        "exp_text": {"exp": "tomorrow"},
+        "exp_huge": {"exp": 10**40},
+    }
     claims |= changes.get(forgery, {})
     for name in ("exp", "jti"):
         if forgery == f"no_{name}":
@@ -224,8 +285,10 @@ def _forge(house: House, forgery: str) -> str:
     if forgery == "no_client":
         del claims["client_id"]
     header |= {
-        "wrong_typ": {"typ": "JWT"}, "unknown_kid": {"kid": "nobody"}, "kid_path": {"kid": "../../etc/passwd"},
-    }.get(forgery, {})  # fmt: skip
+        "wrong_typ": {"typ": "JWT"},
+        "unknown_kid": {"kid": "nobody"},
+        "kid_path": {"kid": "../../etc/passwd"},
+    }.get(forgery, {})
     if forgery == "jwk_in_header":
         header["jwk"] = dict(stranger.as_dict(private=False))
     if forgery in ("other_key", "jwk_in_header"):

@@ -1,0 +1,256 @@
+"""The gateway before four stand-ins, and what they show."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from common.identity import Principal, ServiceTokens
+from common.keys import KeyRing
+from common.parts import Parts, Service
+from common.testing import FrozenNow
+from gateway.domain.identity import Bearer, Role
+from gateway.router.parts import Desk
+from gateway.service import sessions
+from gateway.settings import Settings
+
+POLICE = UUID("11111111-1111-4111-8111-111111111111")
+BASE = "http://gateway.test"
+
+
+@dataclass
+class Heard:
+    """A request that reached a service."""
+
+    service: str
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    principal: Principal
+
+
+@dataclass
+class Upstreams:
+    """Four services in one: each path answers what the test put there."""
+
+    keys: KeyRing
+    now: FrozenNow
+    heard: list[Heard] = field(default_factory=list)
+    answers: dict[tuple[str, str, str], Callable[[web.Request], Any]] = field(default_factory=dict)
+    servers: dict[str, TestServer] = field(default_factory=dict)
+
+    def put(self, service: str, method: str, path: str, body: Any, status: int = 200, **headers: str) -> None:
+        """From now on this is the answer."""
+        self.answers[service, method, path] = lambda _request: web.json_response(
+            body, status=status, headers=headers
+        )
+
+    async def start(self) -> None:
+        for service in ("intake", "notifier", "casework", "registry"):
+            app = web.Application()
+            app.router.add_route("*", "/{path:.*}", self._answerer(service))
+            self.servers[service] = TestServer(app)
+            await self.servers[service].start_server()
+
+    async def stop(self) -> None:
+        for server in self.servers.values():
+            await server.close()
+
+    def urls(self) -> dict[str, Any]:
+        return {f"{name}_url": str(server.make_url("")).rstrip("/") for name, server in self.servers.items()}
+
+    def _answerer(self, service: str) -> Callable[[web.Request], Any]:
+        tokens = ServiceTokens(self.keys, service, self.now)
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if request.path == "/readyz":
+                return web.json_response({"status": "ok"})
+            token = request.headers["Authorization"].removeprefix("Bearer ")
+            self.heard.append(
+                Heard(
+                    service,
+                    request.method,
+                    request.raw_path,
+                    {name.lower(): value for name, value in request.headers.items()},
+                    await request.read(),
+                    tokens.verify(token),
+                )
+            )
+            found = self.answers.get((service, request.method, request.path))
+            if found is None:
+                return web.json_response(
+                    {"type": "https://dabyl.kz/problems/unknown", "title": "Nothing", "status": 404},
+                    status=404,
+                    content_type="application/problem+json",
+                )
+            answered: web.StreamResponse = found(request)
+            return answered
+
+        return answer
+
+
+@dataclass
+class House:
+    """The gateway, its outside and its inside."""
+
+    service: Service
+    parts: Parts
+    settings: Settings
+    upstreams: Upstreams
+    http: httpx2.AsyncClient
+    now: FrozenNow
+
+    @property
+    def desk(self) -> Desk:
+        desk: Desk = self.service.app.state.desk
+        return desk
+
+    def token(
+        self, role: str = "agency", *, agency: UUID = POLICE, minutes: int = 10, subject: str = "c-1"
+    ) -> str:
+        """A valid token of the embedded issuer."""
+        bearer = (
+            Bearer(subject, Role.AGENCY, agency, ("internal_affairs",), "KZ-75")
+            if role == "agency"
+            else Bearer(subject, Role(role))
+        )
+        return self.desk.issuer().issue(bearer, client=subject, lifetime=timedelta(minutes=minutes)).token
+
+    def headers(self, role: str = "agency", **more: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(role, **more)}"}
+
+
+AGENCY: dict[str, Any] = {
+    "id": str(POLICE),
+    "code": "internal-affairs-kz-75",
+    "name": {
+        "kk": "Алматы қаласының Полиция департаменті",
+        "ru": "Департамент полиции города Алматы",
+        "en": "Almaty police",
+    },
+    "mandates": [{"role": "internal_affairs", "territory": "KZ-75"}],
+}
+
+
+ALERT, DELIVERY, HANDLE = (UUID(f"{n}2222222-2222-4222-8222-222222222222") for n in "234")
+CHILD = "Қанарейка Әлия"
+
+
+async def a_session(house: House, role: Role = Role.OPERATOR) -> str:
+    """A cookie of somebody who has signed in."""
+    bearer = (
+        Bearer(f"agency:{POLICE}", role, POLICE, ("internal_affairs",), "KZ-75", dict(AGENCY["name"]))
+        if role is Role.AGENCY
+        else Bearer(f"role:{role}", role)
+    )
+    async with house.parts.db.transaction() as session:
+        return await sessions.open_session(session, bearer, lifetime=timedelta(hours=1), now=house.now())
+
+
+def show_alert(house: House, **more: Any) -> None:
+    at = house.now().isoformat()
+    alert = {
+        "id": str(ALERT),
+        "number": "7K4M-Q2XP-9",
+        "received_at": at,
+        "planned_at": at,
+        "urgency": "immediate",
+        "edition": "e",
+        "states": {"transmitted": 1, "dead": 1},
+        "escalation_level": 0,
+        "oldest_unanswered_at": at,
+        "trace_id": "a" * 32,
+    }
+    house.upstreams.put("notifier", "GET", "/v1/alerts", {"items": [alert], "next": "cursor=="})
+    house.upstreams.put("notifier", "GET", f"/v1/alerts/{ALERT}", alert)
+    house.upstreams.put(
+        "notifier",
+        "GET",
+        f"/v1/alerts/{ALERT}/deliveries",
+        {"items": [a_delivery(house, **more)], "next": None},
+    )
+
+
+def a_delivery(house: House, **more: Any) -> dict[str, Any]:
+    at = house.now().isoformat()
+    return {
+        "id": str(DELIVERY),
+        "alert": str(HANDLE),
+        "agency": str(POLICE),
+        "role": "internal_affairs",
+        "notice": 1,
+        "state": "transmitted",
+        "reason": None,
+        "urgency": "immediate",
+        "duties": [
+            {
+                "obligation": str(UUID(int=1)),
+                "rule": "R136-8a",
+                "citation": {"kk": "8-тармақ", "ru": "п. 8"},
+                "text": {"kk": "Дереу хабарлау", "ru": "Немедленно сообщить"},
+                "due_at": at,
+                "force": "joint order",
+            }
+        ],
+        "attempts": [{"no": 1, "started_at": at, "ended_at": at, "outcome": "accepted", "status": 200}],
+        "planned_at": at,
+        "deadline_at": at,
+        "next_attempt_at": at,
+        "transmitted_at": at,
+        "opened_at": None,
+        "acknowledged_at": None,
+        "ack_due_at": at,
+        "escalation_level": 1,
+        "notice_digest": "d" * 64,
+        "content": None,
+        "receipt": None,
+        "test": False,
+        **more,
+    }
+
+
+def show_notice(house: House, **more: Any) -> None:
+    at = house.now().isoformat()
+    notice = {
+        "delivery": str(DELIVERY),
+        "notice": 1,
+        "alert": str(HANDLE),
+        "urgency": "immediate",
+        "duties": [{"rule": "R136-8a", "citation": "п. 8", "text": {}, "due_at": at, "force": "joint order"}],
+        "content": {"url": "x", "grant": "ey.grant"},
+        "receipt": {"url": "x"},
+        "sent_at": at,
+        "test": False,
+    }
+    delivery = a_delivery(house, content=notice, **more)
+    house.upstreams.put("notifier", "GET", "/v1/inbox", {"items": [], "next": None})
+    house.upstreams.put("notifier", "GET", "/v1/deliveries", {"items": [delivery], "next": None})
+    house.upstreams.put("notifier", "GET", f"/v1/deliveries/{DELIVERY}", delivery)
+    duty = {
+        "rule": "R136-15",
+        "citation": {"kk": "15-тармақ", "ru": "п. 15"},
+        "duty": {"kk": "Қарау", "ru": "Рассмотреть"},
+        "state": "open",
+        "force": "joint order",
+        "due_at": at,
+        "obliged_agency": str(POLICE),
+    }
+    other = {**duty, "rule": "R136-9", "obliged_agency": None}
+    house.upstreams.put("notifier", "GET", f"/v1/alerts/{HANDLE}/obligations", {"items": [other, duty]})
+    house.upstreams.put(
+        "intake",
+        "GET",
+        f"/v1/deliveries/{DELIVERY}/content",
+        {
+            "child": {"name": CHILD, "iin": None, "doubts": []},
+            "facts": {"concerns": ["violence"], "direct_threat": True},
+            "narrative": "<script>alert(1)</script>",
+            "alert": str(HANDLE),
+        },
+    )
