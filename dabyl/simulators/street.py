@@ -27,6 +27,8 @@ async def run_street(roster: Roster, journal_file: Path) -> None:
                 app.router.add_post(f"/{agency.member.code}", agency.take_notice)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
+        # Tokens before the first notice: a real agency's system has been up for days.
+        await asyncio.gather(*(agency.sign_in() for agency in agencies if agency.member.behaviour != "dead"))
         await web.TCPSite(runner, "127.0.0.1", roster.port).start()
         pulling = [
             asyncio.create_task(agency.pull()) for agency in agencies if agency.member.behaviour == "pull"

@@ -88,6 +88,7 @@ async def run_api(
 ) -> None:
     """HTTP, and the relay that brings away what HTTP wrote."""
     relay = relay_of(service, parts)
+    service.app.state.stopping = stop  # long polls and streams end with it instead of holding the drain up
     await _together(stop, serve(service.app, stop, sockets), relay.run(stop))
 
 

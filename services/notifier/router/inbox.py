@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import time
@@ -54,7 +55,20 @@ async def read_inbox(
                 return Page(items=[_shown(item) for item in items], next=cursor)
         if time.monotonic() >= until or await request.is_disconnected():
             return Page(items=[], next=after)
-        await asyncio.sleep(min(LOOK_EVERY_SECONDS, max(0.0, until - time.monotonic())))
+        if await _is_stopping(request, min(LOOK_EVERY_SECONDS, max(0.0, until - time.monotonic()))):
+            return Page(items=[], next=after)
+
+
+async def _is_stopping(request: Request, seconds: float) -> bool:
+    """Wait; true as soon as this process is asked to stop."""
+    stopping: asyncio.Event | None = getattr(request.app.state, "stopping", None)
+    if stopping is None:
+        await asyncio.sleep(seconds)
+        return False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    return stopping.is_set()
 
 
 def _shown(item: InboxItem) -> InboxItemOut:
