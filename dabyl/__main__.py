@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -238,11 +238,20 @@ def agency_add(
 @law.command("explain")
 def law_explain(
     file: Annotated[Path, typer.Argument(help="facts as JSON, as for POST /v1/obligations/preview")],
+    language: Annotated[Literal["kk", "ru", "en"], typer.Option("--lang", help="kk, ru or en")] = "en",
 ) -> None:
     """Say which duties these facts bring, by paragraph, with the arithmetic of every clock."""
+    from pydantic import ValidationError
+
     from dabyl.reading import explain
 
-    for line in explain(json.loads(file.read_text())):
+    try:
+        lines = explain(json.loads(file.read_text()), language=language)
+    except ValidationError as error:
+        for flaw in error.errors(include_input=False, include_url=False):
+            err.print(f"{'.'.join(map(str, flaw['loc']))}: {flaw['msg']}")
+        raise typer.Exit(1) from None
+    for line in lines:
         print(line)
 
 

@@ -17,6 +17,10 @@ class CallRefused(Exception):
         self.problem = problem
 
 
+class HouseAway(OSError):
+    """Nobody answers there."""
+
+
 class Calls:
     """Synchronous calls as registrar, and as whoever a token was made for.
 
@@ -41,7 +45,7 @@ class Calls:
                 "client_id": credentials["client_id"],
                 "client_secret": credentials["client_secret"],
             }
-            granted = self._read(self._http.post("/oauth/token", data=form))
+            granted = self._send("POST", "/oauth/token", data=form)
             token = str(granted["access_token"])
             self._tokens["registrar"] = (time.monotonic() + granted["expires_in"] / 2, token)
         return token
@@ -60,11 +64,11 @@ class Calls:
     def get(self, path: str, *, token: str, **query: Any) -> Any:
         """GET; raises ``CallRefused`` on a problem."""
         given = {key: value for key, value in query.items() if value is not None}
-        return self._read(self._http.get(path, params=given, headers=_bearer(token)))
+        return self._send("GET", path, params=given, headers=_bearer(token))
 
     def post(self, path: str, body: Any, *, token: str, headers: dict[str, str] | None = None) -> Any:
         """POST JSON; raises ``CallRefused`` on a problem."""
-        return self._read(self._http.post(path, json=body, headers={**_bearer(token), **(headers or {})}))
+        return self._send("POST", path, json=body, headers={**_bearer(token), **(headers or {})})
 
     def is_ready(self) -> bool:
         """Whether ``/readyz`` answers 200."""
@@ -77,7 +81,11 @@ class Calls:
         """Close its connections."""
         self._http.close()
 
-    def _read(self, answer: httpx.Response) -> Any:
+    def _send(self, method: str, path: str, **more: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **more)
+        except httpx.HTTPError as error:
+            raise HouseAway(type(error).__name__) from error
         if answer.status_code >= 400:
             try:
                 problem = answer.json()
