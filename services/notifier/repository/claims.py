@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, insert, or_, select, text, update
+from sqlalchemy import Select, and_, case, insert, or_, select, text, update
 
 from common.db import Session, lock_due
 from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
@@ -86,6 +86,11 @@ class Overdue:
     endpoint_id: UUID | None
     deadline: datetime | None
     is_test: bool
+
+    @property
+    def is_being_sent(self) -> bool:
+        """Whether a worker has it or will claim it."""
+        return self.state is State.LEASED or (self.state is State.WAITING and self.endpoint_id is not None)
 
 
 async def claim(
@@ -327,18 +332,41 @@ async def has_overdue(session: Session, *, now: datetime) -> bool:
 
 async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[Overdue]:
     """Rows that are leased, transmitted or without an endpoint, and whose wake-up time passed."""
-    columns: tuple[Any, ...] = (
-        deliveries.c.id, deliveries.c.alert_id, deliveries.c.agency_id, deliveries.c.role,
-        deliveries.c.bodies, deliveries.c.state, deliveries.c.reason, deliveries.c.urgency,
-        deliveries.c.attempt_no, deliveries.c.claim_token, deliveries.c.escalation_level,
-        deliveries.c.endpoint_id, deliveries.c.deadline_at, deliveries.c.is_test,
-    )  # fmt: skip
-    query = lock_due(
-        select(*columns)
+    query = (
+        select(*_OVERDUE)
         .where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now)
         .order_by(deliveries.c.next_wakeup_at)
         .limit(limit)
     )
+    return await _lock(session, query)
+
+
+async def lock_deliveries(session: Session, ids: Collection[UUID]) -> list[Overdue]:
+    """These deliveries, as the overdue scan sees them."""
+    if not ids:
+        return []
+    return await _lock(session, select(*_OVERDUE).where(deliveries.c.id.in_(list(ids))))
+
+
+_OVERDUE: tuple[Any, ...] = (
+    deliveries.c.id,
+    deliveries.c.alert_id,
+    deliveries.c.agency_id,
+    deliveries.c.role,
+    deliveries.c.bodies,
+    deliveries.c.state,
+    deliveries.c.reason,
+    deliveries.c.urgency,
+    deliveries.c.attempt_no,
+    deliveries.c.claim_token,
+    deliveries.c.escalation_level,
+    deliveries.c.endpoint_id,
+    deliveries.c.deadline_at,
+    deliveries.c.is_test,
+)
+
+
+async def _lock(session: Session, query: Select[Any]) -> list[Overdue]:
     return [
         Overdue(
             delivery_id=row[0],
@@ -356,5 +384,5 @@ async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[O
             deadline=row[12],
             is_test=row[13],
         )
-        for row in (await session.execute(query)).all()
+        for row in (await session.execute(lock_due(query))).all()
     ]

@@ -11,12 +11,16 @@ from common.outbox import add as publish
 from common.telemetry import log
 from notifier.domain.planning import next_check
 from notifier.repository import obligations as obligation_rows
+from notifier.repository.claims import lock_deliveries
 from notifier.repository.obligations import Row
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
+from notifier.service.overdue import raise_alarms
 from notifier.service.routing import dispatch_duties
 
 ROWS = 200
+HOLDER_NOT_TOLD = "holder_not_told"
+"""Reason of an alarm: a duty's projected limit passed and its holder was not reached."""
 
 
 class Look(Protocol):
@@ -52,6 +56,7 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
     rows = await obligation_rows.lock_due_checks(session, now=now, limit=ROWS)
     leaving: dict[UUID, list[Row]] = defaultdict(list)
     breached: dict[UUID, list[Row]] = defaultdict(list)
+    late: list[Row] = []
     acts: list[dict[str, Any]] = []
     for row in rows:
         changed: dict[str, Any] = {}
@@ -61,6 +66,8 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
         if row.alarmed_at is None and row.due_at is not None and row.due_at <= now:
             changed["alarmed_at"] = now
             acts.append(act("duty.overdue", at=now, alert_id=row.alert_id, subject_id=row.id, rule=row.rule))
+            if row.state == "pending":
+                late.append(row)
             log.warning("duty_overdue", alert_id=str(row.alert_id), obligation_id=str(row.id), rule=row.rule)
         if _is_breached(row, now):
             breached[row.alert_id].append(row)
@@ -89,7 +96,21 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
             for row in duties
         ]
     await add_acts(session, acts)
+    await _call_for_holders(session, desk, late, now=now)
     return len(rows)
+
+
+async def _call_for_holders(session: Session, desk: Desk, late: list[Row], *, now: datetime) -> None:
+    """Duties run late because nobody told their holder: that is an alarm of the holder's own delivery."""
+    found: set[UUID] = set()
+    for row in late:
+        delivery_id = await obligation_rows.first_delivery_of(
+            session, row.alert_id, row.obliged_agency_id, row.obliged
+        )
+        if delivery_id is not None:
+            found.add(delivery_id)
+    silent = await lock_deliveries(session, found)
+    await raise_alarms(session, desk, silent, HOLDER_NOT_TOLD, now=now)
 
 
 def _is_breached(row: Row, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from common.db import Session
 from common.ids import new_id
 from common.outbox import add as publish
 from common.telemetry import log
-from notifier.domain.delivery import Fact, Outcome, Reason, State, step
+from notifier.domain.delivery import OPEN, Fact, Outcome, Reason, State, step
 from notifier.domain.schedule import next_alarm
 from notifier.repository import claims
 from notifier.repository import deliveries as delivery_rows
@@ -20,6 +20,8 @@ from notifier.service.desk import Desk
 from notifier.service.routing import route_alert
 
 ROWS = 200
+SILENCE = "silence"
+"""Reason of an alarm: nobody answered, fetched or could be reached in time."""
 
 
 async def anything_overdue(session: Session, *, now: datetime) -> bool:
@@ -41,7 +43,7 @@ async def look_at_overdue(session: Session, desk: Desk, *, now: datetime) -> int
     for alert_id in {row.alert_id for row in silent if row.reason is Reason.NO_ROUTE and row.alert_id}:
         found |= await route_alert(session, desk, alert_id, now=now)
     await raise_alarms(
-        session, desk, [row for row in silent if row.delivery_id not in found], "silence", now=now
+        session, desk, [row for row in silent if row.delivery_id not in found], SILENCE, now=now
     )
     return len(rows)
 
@@ -75,15 +77,19 @@ async def _reap(session: Session, rows: Sequence[Overdue], *, now: datetime) -> 
 async def raise_alarms(
     session: Session, desk: Desk, rows: Sequence[Overdue], reason: str, *, now: datetime
 ) -> None:
-    """One level up for each, and the next alarm ahead: silence never ends by itself."""
+    """One level up for each, and the next alarm ahead: silence never ends by itself.
+
+    What is still being sent keeps its own wake-up: an alarm must not hold up an attempt.
+    """
     escalations: list[dict[str, Any]] = []
     for row in rows:
-        state = step(row.state, Fact.SILENT)
+        if row.state not in OPEN and row.state is not State.DEAD:
+            continue
         level = row.escalation_level + 1
-        alarm = next_alarm(tier=desk.tiers[row.urgency], now=now)
-        await delivery_rows.set_delivery(
-            session, row.delivery_id, {"state": state, "escalation_level": level, "next_wakeup_at": alarm}
-        )
+        values: dict[str, Any] = {"escalation_level": level}
+        if step(row.state, Fact.SILENT) is not None and not row.is_being_sent:
+            values["next_wakeup_at"] = next_alarm(tier=desk.tiers[row.urgency], now=now)
+        await delivery_rows.set_delivery(session, row.delivery_id, values)
         if row.alert_id is None:
             continue
         escalations.append(
@@ -92,7 +98,7 @@ async def raise_alarms(
                 "delivery_id": row.delivery_id,
                 "alert_id": row.alert_id,
                 "level": level,
-                "reason": row.reason or reason,
+                "reason": reason,
                 "raised_at": now,
             }
         )

@@ -1,0 +1,262 @@
+"""Signing keys, test notices, revocation, and our copy of the registry."""
+
+import asyncio
+import json
+import socket
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from aiohttp import web
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from common.contracts.registry import AgencyRegistered, AgencyRetired, EndpointRegistered, EndpointRevoked
+from common.envelope import Envelope, encode
+from common.identity import Principal, ServiceTokens
+from common.keys import KeyRing
+from common.telemetry import Telemetry
+from common.testing import FrozenNow
+from common.timing import utc_now
+from notifier.adapters.registry import RegistryClient
+from notifier.errors import EndpointUnusable, RegistryAway
+from notifier.models import agencies, deliveries, endpoint_keys, endpoints
+from notifier.service import rebuilding
+from notifier.service.endpoints import find_usable, issue_key
+from tests.factories.notifier import Ledger, an_agency, answering, eventually, honest, receiving, working
+from tests.service.notifier.conftest import House
+from tests.service.notifier.test_planning import rows
+
+POLICE = "internal_affairs"
+
+
+def own_token(house: House, keys: KeyRing) -> dict[str, str]:
+    token = ServiceTokens(keys, "registry", house.parts.now).mint("notifier")
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_a_key_is_shown_once_and_sealed_at_rest(house: House) -> None:
+    endpoint = await house.ledger.connect(POLICE, "http://127.0.0.1:9/hook")
+    path = f"/v1/endpoints/{endpoint}/signing-key"
+    answer = await house.client.post(path, json={}, headers=house.as_role("registrar"))
+    assert answer.status_code == 201
+    secret = answer.json()["secret"]
+    assert secret.startswith("whsec_")
+    raw = Webhook(secret)._whsecret
+    stored = await house.rows(endpoint_keys)
+    assert len(stored) == 2
+    assert all(raw not in row.sealed for row in stored)
+    assert (await house.client.post(path, json={}, headers=house.as_agency(POLICE))).status_code == 403
+
+
+async def test_an_endpoint_that_is_heard_of_a_moment_later_gets_its_key(house: House) -> None:
+    endpoint = uuid4()
+    asking = asyncio.create_task(
+        house.client.post(
+            f"/v1/endpoints/{endpoint}/signing-key", json={}, headers=house.as_role("registrar")
+        )
+    )
+    await asyncio.sleep(0.2)
+    await house.ledger.take(
+        EndpointRegistered(
+            endpoint_id=endpoint,
+            agency_id=house.ledger.agencies[POLICE],
+            version=1,
+            kind="webhook",
+            url="http://127.0.0.1:9/hook",
+        )
+    )
+    assert (await asking).status_code == 201
+
+
+async def test_a_test_notice_says_that_it_is_one_and_belongs_to_no_alert(house: House) -> None:
+    async with receiving(honest) as agency:
+        endpoint = await house.ledger.connect(POLICE, agency.url)
+        answer = await house.client.post(
+            f"/v1/endpoints/{endpoint}/test", json={}, headers=house.as_role("registrar")
+        )
+        assert (answer.status_code, answer.json()["outcome"], answer.json()["status"]) == (
+            200,
+            "accepted",
+            200,
+        )
+        [got] = agency.requests
+    said = json.loads(got.body)
+    assert said["test"] is True
+    assert said["duties"] == []
+    [row] = await house.rows(deliveries)
+    assert (row.state, row.alert_id) == ("acknowledged", None)
+    assert (await house.get("/v1/deliveries", house.as_role("operator"))).json()["items"] == []
+    assert await house.told("delivery.transmitted") == []
+
+
+async def test_a_test_notice_that_does_not_get_through_says_so_and_is_not_repeated(house: House) -> None:
+    async with receiving(answering(500)) as agency:
+        endpoint = await house.ledger.connect(POLICE, agency.url)
+        answer = await house.client.post(
+            f"/v1/endpoints/{endpoint}/test", json={}, headers=house.as_role("registrar")
+        )
+        assert (answer.json()["outcome"], answer.json()["status"]) == ("failed", 500)
+    [row] = await house.rows(deliveries)
+    assert (row.state, row.next_wakeup_at) == ("dead", None)
+
+
+async def test_a_replaced_key_signs_beside_the_new_one_for_a_day(live: Ledger, telemetry: Telemetry) -> None:
+    async with receiving(honest) as agency, working(live, telemetry):
+        endpoint = await live.connect(POLICE, agency.url)
+        old = live.secrets[endpoint]
+        async with live.db.transaction() as session:
+            new = await issue_key(session, live.desk, endpoint, actor="test", now=utc_now())
+        await live.take(live.alert(received_at=utc_now()))
+
+        async def arrived() -> bool:
+            return bool(agency.requests)
+
+        await eventually(arrived)
+        [got] = agency.requests
+        for secret in (old, new):
+            assert Webhook(secret).verify(got.body, got.headers)
+        with pytest.raises(WebhookVerificationError):
+            Webhook("whsec_" + "A" * 43 + "=").verify(got.body, got.headers)
+
+
+async def test_a_revoked_endpoint_is_unusable_when_the_answer_comes(
+    house: House, keys: KeyRing, now: FrozenNow
+) -> None:
+    endpoint = await house.ledger.connect(POLICE, "http://127.0.0.1:9/hook")
+    await house.ledger.take(house.ledger.alert())
+    [before] = await house.rows(deliveries, role=POLICE)
+    assert before.endpoint_id == endpoint
+    path = f"/internal/endpoints/{endpoint}/revocation"
+    assert (await house.client.post(path, headers=house.as_role("operator"))).status_code == 403
+    for _ in range(2):
+        assert (await house.client.post(path, headers=own_token(house, keys))).status_code == 204
+    [after] = await house.rows(deliveries, role=POLICE)
+    assert (after.endpoint_id, after.state, after.reason) == (None, "waiting", "blocked:endpoint_revoked")
+    assert after.next_wakeup_at <= now()
+    async with house.ledger.db.reading() as session:
+        with pytest.raises(EndpointUnusable):
+            await find_usable(session, endpoint)
+    # The agency itself can still fetch it.
+    page = (await house.get("/v1/inbox", house.as_agency(POLICE))).json()
+    assert len(page["items"]) == 1
+
+
+async def test_another_endpoint_of_the_agency_takes_over(ledger: Ledger) -> None:
+    first = await ledger.connect(POLICE, "http://127.0.0.1:9/a")
+    await ledger.take(ledger.alert())
+    second = await ledger.connect(POLICE, "http://127.0.0.1:9/b")
+    await ledger.take(
+        EndpointRevoked(
+            endpoint_id=first, agency_id=ledger.agencies[POLICE], version=2, revoked_at=ledger.now()
+        )
+    )
+    [row] = await rows(ledger, deliveries, role=POLICE)
+    assert (row.endpoint_id, row.reason) == (second, "new")
+
+
+async def test_a_revocation_that_overtakes_its_endpoint_holds(house: House, keys: KeyRing) -> None:
+    endpoint = uuid4()
+    answer = await house.client.post(
+        f"/internal/endpoints/{endpoint}/revocation", headers=own_token(house, keys)
+    )
+    assert answer.status_code == 204
+    await house.ledger.take(
+        EndpointRegistered(
+            endpoint_id=endpoint,
+            agency_id=house.ledger.agencies[POLICE],
+            version=1,
+            kind="webhook",
+            url="http://127.0.0.1:9/hook",
+        )
+    )
+    await house.ledger.take(house.ledger.alert())
+    [row] = await house.rows(deliveries, role=POLICE)
+    assert row.endpoint_id is None
+
+
+async def test_what_waits_goes_to_the_newest_version_and_never_back(ledger: Ledger) -> None:
+    endpoint = await ledger.connect(POLICE, "http://127.0.0.1:9/old")
+    await ledger.take(ledger.alert())
+
+    def version(number: int) -> EndpointRegistered:
+        return EndpointRegistered(
+            endpoint_id=endpoint,
+            agency_id=ledger.agencies[POLICE],
+            version=number,
+            kind="webhook",
+            url=f"http://127.0.0.1:9/{number}",
+        )
+
+    await ledger.take(version(3))
+    await ledger.take(version(2))
+    [row] = await rows(ledger, deliveries, role=POLICE)
+    assert row.endpoint_version == 3
+
+
+async def test_a_new_endpoint_takes_what_waited_to_be_pulled(ledger: Ledger) -> None:
+    await ledger.take(ledger.alert())
+    endpoint = await ledger.connect(POLICE, "http://127.0.0.1:9/hook")
+    [row] = await rows(ledger, deliveries, role=POLICE)
+    assert (row.endpoint_id, row.reason) == (endpoint, "new")
+    assert row.next_wakeup_at <= ledger.now()
+
+
+async def test_a_retired_agency_is_not_addressed(ledger: Ledger) -> None:
+    police = ledger.agencies[POLICE]
+    await ledger.take(AgencyRetired(agency_id=police, version=2, retired_at=ledger.now() - timedelta(days=1)))
+    await ledger.take(ledger.alert())
+    assert police not in {row.agency_id for row in await rows(ledger, deliveries)}
+
+
+async def test_the_copy_is_replaced_by_what_the_registry_says(ledger: Ledger) -> None:
+    kept = await ledger.connect(POLICE, "http://127.0.0.1:9/kept")
+    gone = await ledger.connect("regional_child_ombudsman", "http://127.0.0.1:9/gone")
+    police = ledger.agencies[POLICE]
+    facts = [
+        an_agency(police, POLICE, version=9),
+        EndpointRegistered(
+            endpoint_id=kept, agency_id=police, version=1, kind="webhook", url="http://127.0.0.1:9/kept"
+        ),
+    ]
+    async with ledger.db.transaction() as session:
+        await rebuilding.rebuild(session, ledger.desk, facts, now=ledger.now())
+    assert [row.id for row in await rows(ledger, agencies)] == [police]
+    [dropped] = await rows(ledger, endpoints, id=gone)
+    assert dropped.revoked_at is not None
+    [stays] = await rows(ledger, endpoints, id=kept)
+    assert stays.revoked_at is None
+    assert len(await rows(ledger, endpoint_keys)) == 2
+
+
+async def test_the_snapshot_is_read_page_by_page(keys: KeyRing, now: FrozenNow) -> None:
+    facts = [an_agency(uuid4(), POLICE), an_agency(uuid4(), "prosecutor")]
+    bearers: list[str] = []
+    is_away = False
+
+    async def snapshot(request: web.Request) -> web.Response:
+        bearers.append(request.headers["authorization"].removeprefix("Bearer "))
+        if is_away:
+            return web.Response(status=503)
+        page = int(request.query.get("after", "0"))
+        item = json.loads(encode(Envelope(uuid4(), facts[page], utc_now(), uuid4(), None)))
+        return web.json_response({"items": [item], "next": "1" if page == 0 else None})
+
+    app = web.Application()
+    app.router.add_get("/internal/snapshot", snapshot)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    await web.SockSite(runner, listening).start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    client = RegistryClient(url, ServiceTokens(keys, "notifier", now))
+    try:
+        assert [
+            fact.agency_id for fact in await client.list_facts() if isinstance(fact, AgencyRegistered)
+        ] == [fact.agency_id for fact in facts]
+        is_away = True
+        with pytest.raises(RegistryAway):
+            await client.list_facts()
+    finally:
+        await runner.cleanup()
+    assert ServiceTokens(keys, "registry", now).verify(bearers[0]) == Principal("notifier", "service")
