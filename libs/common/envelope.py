@@ -15,6 +15,7 @@ from common.contracts import REGISTRY, Event
 
 CONTENT_TYPE = "application/cloudevents+json"
 _FORMAT = JSONFormat()
+_REQUIRED = {"id", "source", "type", "specversion", "time", "subject", "data"}
 _AWARE: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
@@ -58,6 +59,13 @@ def _new_event(attributes: dict[str, Any], data: Any) -> CloudEvent:
 _MAKE: Callable[..., CloudEvent] = _new_event
 
 
+def _refuse_incomplete(on_wire: dict[str, Any]) -> None:
+    """The library invents an id or a time that is missing: the same event would then take effect twice."""
+    missing = _REQUIRED - on_wire.keys()
+    if missing:
+        raise KeyError(*missing)
+
+
 def decode(body: bytes) -> Envelope:
     """Read a CloudEvent.
 
@@ -65,6 +73,7 @@ def decode(body: bytes) -> Envelope:
         UnreadableEvent: not JSON, not a CloudEvent, of an unknown type, or with other data.
     """
     try:
+        _refuse_incomplete(json.loads(body))
         read = _FORMAT.read(_MAKE, body)
         kind = REGISTRY[read.get_type()]
         data = read.get_data()

@@ -144,6 +144,7 @@ class ServiceTokens:
             speaks_for_others = claims["role"] != "service"
             if (
                 decoded.header.get("typ") != "at+jwt"
+                or not isinstance(claims["role"], str)
                 or claims["iss"] != issuer
                 or (speaks_for_others and issuer != "gateway")
                 or (not speaks_for_others and claims["sub"] != issuer)

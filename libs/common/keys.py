@@ -5,6 +5,7 @@ Signing keys are Ed25519 (RFC 8037), sealing keys X25519, secrets 32 random byte
 """
 
 import base64
+import contextlib
 import os
 from collections.abc import Callable
 from functools import cache
@@ -104,7 +105,10 @@ def _write(file: Path, content: bytes, mode: int = 0o600) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
         os.fsync(stream.fileno())
-    aside.rename(file)
+    # A link, not a rename: of two processes that start at once, the second must take the first one's key.
+    with contextlib.suppress(FileExistsError):
+        os.link(aside, file)
+    aside.unlink()
 
 
 def _write_pair(stem: Path, generate: Callable[[], Ed25519PrivateKey | X25519PrivateKey]) -> None:

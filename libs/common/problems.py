@@ -1,7 +1,7 @@
 """Refusals and failures → RFC 9457 problems that echo nothing."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -59,15 +59,30 @@ def problem_response(refusal: Refusal) -> Response:
     return JSONResponse(problem_of(refusal), refusal.status, headers, MEDIA_TYPE)
 
 
-def pointer_of(location: Sequence[str | int], *, is_unknown_key: bool) -> str:
-    """Where it went wrong; an unknown key is input, so its parent is named instead."""
-    parts = [str(part) for part in location]
-    where, path = parts[0], parts[1:]
-    if is_unknown_key:
-        path = path[:-1]
+def pointer_of(location: Sequence[str | int], known: Container[str]) -> str:
+    """Where it went wrong; a key that is not ``known`` is input, so its parent is named instead."""
+    where, path = str(location[0]), []
+    for part in location[1:]:
+        if isinstance(part, str) and part not in known:
+            break
+        path.append(str(part))
     if where == "body":
         return "#" + "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
     return f"{where}:{'.'.join(path)}"
+
+
+def _known_names(app: FastAPI) -> frozenset[str]:
+    """Every name that our own description uses: a part of a location that is none of them is input."""
+    known: frozenset[str] | None = getattr(app.state, "known_names", None)
+    if known is None:
+        description = app.openapi()
+        schemas = description.get("components", {}).get("schemas", {})
+        names = {name for schema in schemas.values() for name in schema.get("properties", {})}
+        for path in description.get("paths", {}).values():
+            for operation in path.values():
+                names |= {one["name"] for one in operation.get("parameters", ())}
+        known = app.state.known_names = frozenset(names)
+    return known
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -84,13 +99,14 @@ async def _refusal(_request: Request, error: Exception) -> Response:
     return problem_response(error if isinstance(error, Refusal) else PartAway())
 
 
-async def _validation(_request: Request, error: Exception) -> Response:
+async def _validation(request: Request, error: Exception) -> Response:
     refusal = InvalidRequest()
     body = problem_of(refusal)
     if isinstance(error, RequestValidationError):
+        known = _known_names(request.app)
         body["errors"] = [
             {
-                "pointer": pointer_of(item["loc"], is_unknown_key=item["type"] == "extra_forbidden"),
+                "pointer": pointer_of(item["loc"], known),
                 "code": item["type"],
             }
             for item in error.errors()[:50]

@@ -27,6 +27,10 @@ class BodyEncoded(UnsupportedMedia):
     """Compressed bodies are not taken."""
 
 
+class HeaderRepeated(Malformed):
+    """A header that says what the body is was given twice."""
+
+
 class AddressNotReadable(Malformed):
     """The address has characters that no address of ours has."""
 
@@ -100,13 +104,12 @@ class StrictBodies:
             if scope["method"] in ("GET", "HEAD", "OPTIONS"):
                 await self._app(scope, receive, send)
                 return
-            headers = dict(scope["headers"])
-            if headers.get(b"content-encoding", b"identity") != b"identity":
+            kind = _only(scope, b"content-type").split(b";")[0].strip().lower()
+            if _only(scope, b"content-encoding") not in (b"", b"identity"):
                 raise BodyEncoded
             body = await self._read(receive)
             if body is None:
                 return  # the client went away
-            kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
             if body and (kind == b"application/json" or kind.endswith(b"+json")):
                 parse(body)
         except Refusal as refusal:
@@ -128,6 +131,14 @@ class StrictBodies:
             parts.append(part)
             if not message.get("more_body", False):
                 return b"".join(parts)
+
+
+def _only(scope: Scope, name: bytes) -> bytes:
+    """The header's value; two of them would be read differently by us and by the framework."""
+    values: list[bytes] = [value for key, value in scope["headers"] if key == name]
+    if len(values) > 1:
+        raise HeaderRepeated
+    return values[0] if values else b""
 
 
 def _check_address(scope: Scope) -> None:

@@ -5,10 +5,13 @@ so five services in one process keep five names.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from opentelemetry import propagate, trace
@@ -19,7 +22,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from prometheus_client import CollectorRegistry, generate_latest
 
 LOG_KEYS = frozenset(
@@ -86,6 +89,13 @@ class _ListedOnly(SpanExporter):
         return self._inner.force_flush(timeout_millis)
 
 
+def _bare(context: SpanContext | None) -> SpanContext | None:
+    """Ids only: ``tracestate`` is whatever the caller wrote."""
+    if context is None:
+        return None
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
+
+
 def _listed(span: ReadableSpan) -> ReadableSpan:
     kept = {key: value for key, value in (span.attributes or {}).items() if key in SPAN_KEYS}
     name = span.name
@@ -94,11 +104,11 @@ def _listed(span: ReadableSpan) -> ReadableSpan:
         name = str(kept.get("http.request.method", "HTTP"))  # an unrouted path is text from outside
     return ReadableSpan(
         name=name,
-        context=span.context,
-        parent=span.parent,
+        context=_bare(span.context),
+        parent=_bare(span.parent),
         resource=span.resource,
         attributes=kept,
-        links=span.links,
+        links=[Link(context) for link in span.links if (context := _bare(link.context))],
         kind=span.kind,
         status=Status(span.status.status_code),
         start_time=span.start_time,
@@ -195,7 +205,21 @@ def _keep_listed(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> Mu
         line["error_type"] = error[0].__name__
     elif isinstance(error, BaseException):
         line["error_type"] = type(error).__name__
-    return {key: value for key, value in line.items() if key in LOG_KEYS}
+    return {key: _plain(value) for key, value in line.items() if key in LOG_KEYS}
+
+
+_CODE = re.compile(r"(?!\d{12}$)[A-Za-z0-9_.:/+\-]{0,120}")
+"""What an id, a code or an event name looks like: no spaces, no letters of a name in Cyrillic, no IIN."""
+
+
+def _plain(value: Any) -> Any:
+    """The value if it is an id, a code or a number; text that somebody could have written is withheld."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    text = str(value) if isinstance(value, (str, UUID, timedelta)) else ""
+    return text if text and _CODE.fullmatch(text) else "withheld"
 
 
 def _add_trace(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
