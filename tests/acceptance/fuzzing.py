@@ -43,6 +43,12 @@ Bearer = Callable[[str], str | None]
 """Gives a token for a role, ``None`` for a caller without one."""
 
 
+@schemathesis.serializer("application/jose")
+def _as_compact(_context: Any, value: Any) -> bytes:
+    """What should be a compact JWS, as far as generated text goes."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
+
+
 @dataclass
 class Found:
     """What came of it: answers by status, and what was wrong by operation."""
@@ -195,7 +201,7 @@ def _problem_faults(
         return
     name = next((value[0] for key, value in headers.items() if key.lower() == "content-type"), "")
     if case.operation.path.startswith("/oauth/"):
-        if not name.startswith("application/json"):
+        if not name.startswith(("application/json", "application/problem+json")):
             yield f"{status} as {name or 'nothing'}"
     elif not name.startswith("application/problem+json"):
         yield f"{status} as {name or 'nothing'}: {body[:100]!r}"

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from uuid import UUID
 
+import httpx
 import pytest
 
-from tests.acceptance import hostile
+from tests.acceptance import hostile, reporting
 from tests.acceptance.canary.needles import Canary
 from tests.acceptance.canary.scanner import Scanner, Surface
 from tests.acceptance.embedded import EmbeddedHouse
+from tests.acceptance.fuzzing import Fuzzer
 from tests.acceptance.hostile import BROKEN_HTTP, Hostile
 from tests.acceptance.inside import Inside
 from tests.acceptance.raw import Answer, ask
@@ -18,6 +21,9 @@ SCANNER = Scanner(CANARY)
 KINDS = (
     "alert_bodies", "alert_headers", "addresses", "queries", "methods", "other_bodies",
 )  # fmt: skip
+
+
+PUBLIC_EXAMPLES, OWN_EXAMPLES, EDGES = 8, 6, 30
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +109,7 @@ def test_a_service_does_not_rely_on_the_gateway(besieged: EmbeddedHouse) -> None
             "notifier" if request.method == "GET" and "/content" not in str(request.target) else "intake"
         )
         token = inside.bearer(
-            service, "agency", agency=agency["id"], bodies=("education_org",), territory="KZ-75"
+            service, "agency", agency=UUID(agency["id"]), bodies=("education_org",), territory="KZ-75"
         )
         headers = [*request.headers, ("Authorization", f"Bearer {token}")]
         answer = ask(
@@ -114,6 +120,75 @@ def test_a_service_does_not_rely_on_the_gateway(besieged: EmbeddedHouse) -> None
         if wrong:
             found[request.name] = wrong
     assert not found, "\n".join(f"{name}: {wrong}" for name, wrong in found.items())
+
+
+@pytest.mark.timeout(300)
+def test_no_operation_fails_on_generated_input(besieged: EmbeddedHouse) -> None:
+    """Schemathesis on the public document, with the token of each role and ids of things that exist."""
+    calls = besieged.calls()
+    tokens = {role: calls.token(role=role) for role in ("operator", "auditor")}
+    tokens |= {"registrar": calls.registrar(), "reporter": calls.token(agency="education-org-kz-75")}
+    tokens |= {
+        "addressed": calls.token(agency="internal-affairs-kz-75"),
+        "other": calls.token(agency="prosecutor-kz"),
+    }
+    fuzzer = Fuzzer(
+        httpx.get(f"{besieged.url}/openapi.json", trust_env=False, timeout=20).json(),
+        besieged.url,
+        bearer=tokens.get,
+        roles=(*tokens, "nobody"),
+        known=things_of(besieged),
+    )
+    found = fuzzer.run(examples=PUBLIC_EXAMPLES, edges=EDGES)
+    assert len(fuzzer.operations()) > 30
+    assert found.answers.total() > 1000
+    assert not found.faults, f"{found}\n{found.answers}"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("service", ["intake", "notifier", "casework", "registry"])
+def test_no_service_fails_on_generated_input(besieged: EmbeddedHouse, service: str) -> None:
+    """The same on each service's own document, with tokens as the gateway mints them."""
+    inside = Inside.of(besieged.pid, besieged.home)
+    agency = besieged.calls().get("/v1/agencies/internal-affairs-kz-75", token=besieged.calls().registrar())
+
+    def bearer(role: str) -> str | None:
+        if role == "nobody":
+            return None
+        bodies = ("internal_affairs",) if role == "agency" else ()
+        return inside.bearer(
+            service, role, agency=UUID(agency["id"]) if bodies else None, bodies=bodies, territory="KZ-75"
+        )
+
+    fuzzer = Fuzzer(
+        httpx.get(f"{inside.urls[service]}/openapi.json", trust_env=False, timeout=20).json(),
+        inside.urls[service],
+        bearer=bearer,
+        roles=("agency", "operator", "registrar", "auditor", "nobody"),
+        known=things_of(besieged),
+    )
+    found = fuzzer.run(examples=OWN_EXAMPLES, edges=EDGES)
+    assert found.answers.total()
+    assert not found.faults, f"{found}\n{found.answers}"
+
+
+def things_of(house: EmbeddedHouse) -> dict[str, list[str]]:
+    """Ids of things that exist, by the name of a path parameter."""
+    calls = house.calls()
+    operator, registrar = calls.token(role="operator"), calls.registrar()
+    sent = reporting.send(calls, reporting.an_alert())
+    deliveries = reporting.until(lambda: reporting.deliveries_of(calls, sent["id"]), seconds=20)
+    cases = calls.get("/v1/cases", token=calls.token(agency="regional-child-rights-body-kz-75"))["items"]
+    listed = calls.get("/v1/alerts", token=operator)["items"]
+    agencies = [str(one["agency"]) for one in deliveries if one["agency"]]
+    endpoints = calls.get("/v1/endpoints", token=registrar)["items"]
+    return {
+        "alert_id": [str(sent["id"]), *(str(one["id"]) for one in listed[:3])],
+        "delivery_id": [str(one["id"]) for one in deliveries],
+        "case_id": [str(one["id"]) for one in cases],
+        "reference": [*agencies, "internal-affairs-kz-75"],
+        "endpoint_id": [str(one["id"]) for one in endpoints],
+    }
 
 
 def test_the_scanner_sees_an_echo() -> None:

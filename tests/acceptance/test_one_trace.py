@@ -108,8 +108,8 @@ def test_the_clients_trace_goes_through_every_service(traced: Traced) -> None:
     assert seen("gateway", "POST", "/v1/alerts"), told
     assert seen("intake", "POST", "/v1/alerts"), told
     assert seen("intake", "send", "kz.dabyl.alert.received.v1"), told
-    assert seen("notifier", "kz.dabyl.alert.received.v1"), told
-    assert seen("casework", "kz.dabyl.alert.received.v1"), told
+    assert seen("notifier", "receive", "alert_received"), told
+    assert seen("casework", "receive", "alert_received"), told
     assert seen("notifier", "receipt"), told
 
 
