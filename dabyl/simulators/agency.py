@@ -22,7 +22,8 @@ from dabyl.simulators.roster import Member
 SLOW_SECONDS = 1.5
 PULL_WAIT_SECONDS = 20
 RETRY_SECONDS = 0.5
-TRIES = 60
+TRIES = 1200
+"""Ten minutes: a house may be away for a while, an agency does not forget what it took."""
 
 
 class Agency:

@@ -34,7 +34,7 @@ class Credentials:
 
 
 class Reporter(threading.Thread):
-    """Posts ``count`` alerts of alternating kinds, one every ``every`` seconds; ends when all are accepted."""
+    """Posts ``count`` alerts of alternating kinds, one every ``every`` seconds; ends with the last answer."""
 
     def __init__(
         self, url: str, credentials: Credentials, kinds: list[Kind], log: Path, *, count: int, every: float

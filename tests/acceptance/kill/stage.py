@@ -60,7 +60,10 @@ class Stage:
                 return verdict
             time.sleep(1)
 
-    def close(self) -> None:
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """End the agencies' process."""
         if self._street:
             self._street.terminate()

@@ -12,7 +12,7 @@ from tests.parts.compose import Container
 
 @dataclass(frozen=True)
 class Target:
-    """Something that can be killed. ``strike`` ends it with SIGKILL, and starts it again if nobody else does."""
+    """Something that can be killed. ``strike`` ends it by SIGKILL, and starts it if nobody else does."""
 
     name: str
     strike: Callable[[], None]
@@ -32,7 +32,11 @@ class Supervisor(threading.Thread):
                 if not one.alive():
                     one.start()
 
-    def end(self) -> None:
+    def __enter__(self) -> "Supervisor":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         self.join()
 

@@ -1,5 +1,6 @@
 """200 alerts while every process is ended with ``kill -9`` again and again: none is lost or goes astray."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -41,18 +42,12 @@ def house(record_property: Callable[[str, object], None]) -> Iterator[ComposeHou
 def test_on_rabbitmq_and_postgresql_nothing_is_lost(
     house: ComposeHouse, record_property: Callable[[str, object], None]
 ) -> None:
-    stage = Stage(house.url, house.bootstrap.parent)
-    supervisor = Supervisor(house.lasting)
     targets = [Target(one.name, one.kill) for one in house.lasting]
     targets += [Target("postgres", house.postgres.restart), Target("rabbitmq", house.rabbit.restart)]
     killer = Killer(targets, seed=SEED, strikes=STRIKES, pause=(0.5, 3.5))
-    try:
+    with Stage(house.url, house.bootstrap.parent) as stage, Supervisor(house.lasting):
         reporter = stage.set_up(every=0.25)
-        supervisor.start()
         verdict = _play(stage, reporter, killer)
-    finally:
-        supervisor.end()
-        stage.close()
     _judge(verdict, reporter, killer, record_property)
     assert set(killer.struck) == {target.name for target in targets}
     assert all(one.starts > 1 for one in house.lasting)
@@ -63,7 +58,6 @@ def test_on_the_embedded_stack_nothing_is_lost(
 ) -> None:
     house = EmbeddedHouse(tmp_path / "home", simulators=False)
     house.start()
-    stage = Stage(house.url, house.home)
     door = threading.Lock()
 
     def strike() -> None:
@@ -71,12 +65,12 @@ def test_on_the_embedded_stack_nothing_is_lost(
             house.kill()
             house.start()
 
-    killer = Killer([Target("house", strike)], seed=SEED, strikes=20, pause=(0.1, 3.0))
+    killer = Killer([Target("house", strike)], seed=SEED, strikes=20, pause=(0.5, 4.0))
     try:
-        reporter = stage.set_up(every=0.4)
-        verdict = _play(stage, reporter, killer)
+        with Stage(house.url, house.home) as stage:
+            reporter = stage.set_up(every=0.4)
+            verdict = _play(stage, reporter, killer)
     finally:
-        stage.close()
         house.stop()
     _judge(verdict, reporter, killer, record_property)
 
@@ -98,6 +92,7 @@ def _judge(
     kills = sum(killer.struck.values())
     report = f"{kills} kills {dict(killer.struck)}; {reporter.failed_tries} failed tries; {verdict}"
     record_property("kill", report)
+    sys.stdout.write(f"{report}\n")  # shown by `pytest -rP`
     assert killer.failure is None, report
     assert kills >= 20, report
     assert verdict.accepted == ALERTS, report
