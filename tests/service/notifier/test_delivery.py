@@ -71,7 +71,7 @@ async def test_an_honest_agency_is_told_at_once_and_the_senders_duty_is_met(
         endpoint = await live.connect(POLICE, agency.url)
         await live.take(alert(live))
 
-        async def transmitted() -> bool:
+        async def transmitted() -> Any:
             return (await to_police(live)).state == "transmitted"
 
         await eventually(transmitted)
@@ -117,7 +117,7 @@ async def test_failures_are_tried_again_under_the_same_id_with_the_same_bytes(
         await live.connect(POLICE, agency.url)
         await live.take(alert(live))
 
-        async def transmitted() -> bool:
+        async def transmitted() -> Any:
             return (await to_police(live)).state == "transmitted"
 
         await eventually(transmitted)
@@ -207,7 +207,7 @@ async def test_gone_needs_a_person(live: Ledger, telemetry: Telemetry) -> None:
         await live.connect(POLICE, agency.url)
         await live.take(alert(live))
 
-        async def dead() -> bool:
+        async def dead() -> Any:
             return (await to_police(live)).state == "dead"
 
         await eventually(dead)
@@ -237,7 +237,7 @@ async def test_a_huge_answer_is_not_read_to_its_end(live: Ledger, telemetry: Tel
         await live.connect(POLICE, agency.url)
         await live.take(alert(live))
 
-        async def transmitted() -> bool:
+        async def transmitted() -> Any:
             return (await to_police(live)).state == "transmitted"
 
         await eventually(transmitted)
@@ -250,7 +250,7 @@ async def test_addresses_inside_are_never_dialled(live: Ledger, telemetry: Telem
             await live.connect(role, f"http://{host}:{agency.port}/hook")
         await live.take(alert(live))
 
-        async def refused() -> bool:
+        async def refused() -> Any:
             found = await rows(live, attempts)
             return len([row for row in found if row.outcome == "forbidden_address"]) >= 2
 
@@ -265,7 +265,7 @@ async def test_one_hanging_agency_holds_up_nobody_else(live: Ledger, telemetry: 
         for _ in range(10):
             await live.take(alert(live))
 
-        async def all_quick() -> bool:
+        async def all_quick() -> Any:
             found = await rows(live, deliveries, role="regional_child_rights_body")
             return len(found) == 10 and all(row.state == "transmitted" for row in found)
 
@@ -284,7 +284,7 @@ async def test_a_wakeup_lost_or_doubled_changes_nothing(live: Ledger, telemetry:
             for _ in range(3):
                 dispatcher.wake({endpoint: [*planned, new_id()]})
 
-            async def all_sent() -> bool:
+            async def all_sent() -> Any:
                 found = await rows(live, deliveries, role=POLICE)
                 return all(row.state == "transmitted" for row in found)
 
@@ -398,7 +398,7 @@ async def test_every_request_has_an_attempt_on_record_before_its_first_byte(
         await live.connect(POLICE, agency.url)
         await live.take(alert(live))
 
-        async def transmitted() -> bool:
+        async def transmitted() -> Any:
             return (await to_police(live)).state == "transmitted"
 
         await eventually(transmitted)

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from common.contracts.registry import AgencyRegistered, AgencyRetired, EndpointRegistered, EndpointRevoked
+from common.contracts.registry import AgencyRetired, EndpointRegistered, EndpointRevoked
 from common.envelope import Envelope, encode
 from common.identity import Principal, ServiceTokens
 from common.keys import KeyRing
