@@ -35,7 +35,12 @@ class JaegerTraces:
         """Spans of one trace; empty when Jaeger has none or is away."""
         found = await _fetch(f"{self._url}/api/traces/{trace_id}")
         traces = found.get("data") or [] if isinstance(found, dict) else []
-        return _read([span for trace in traces for span in _spans_of(trace)])
+        try:
+            spans = [span for trace in traces for span in _spans_of(trace)]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            log.warning("trace_unreadable", count=len(traces))
+            return []
+        return _read(spans)
 
 
 def _spans_of(trace: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
