@@ -7,13 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 from common.keys import KeyRing
 from common.runtime import listen
-
 from dabyl.calls import Calls
 from dabyl.casting import cast
 from dabyl.casting import start as start_street
@@ -165,6 +164,7 @@ def _free_port() -> int:
 
 
 def _is_ready(port: int) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2, trust_env=False).status_code == 200
+    # urllib, because a fresh httpx client reads all certificates of the machine for every look
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+        return int(answer.status) == 200
     return False

@@ -10,6 +10,7 @@ import pytest
 from dabyl.calls import CallRefused
 from tests.acceptance.embedded import EmbeddedHouse
 from tests.acceptance.reporting import SCHOOL, an_alert, deliveries_of, send, until
+from tests.acceptance.spread import SpreadHouse
 
 HONEST = ("internal_affairs", "regional_child_rights_body", "regional_child_ombudsman")
 
@@ -20,9 +21,9 @@ def by_role(deliveries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.timeout(90)
 def test_violence_reported_by_a_school_is_acknowledged_by_the_three_bodies_within_two_seconds(
-    house: EmbeddedHouse,
+    any_house: EmbeddedHouse | SpreadHouse,
 ) -> None:
-    calls = house.calls()
+    calls = any_house.calls()
     calls.token(role="operator")
     send(calls, an_alert())  # the first one warms connections up
 
@@ -42,8 +43,8 @@ def test_violence_reported_by_a_school_is_acknowledged_by_the_three_bodies_withi
 
 
 @pytest.mark.timeout(120)
-def test_each_kind_of_agency_ends_as_it_behaves(house: EmbeddedHouse) -> None:
-    calls = house.calls()
+def test_each_kind_of_agency_ends_as_it_behaves(any_house: EmbeddedHouse | SpreadHouse) -> None:
+    calls = any_house.calls()
     alert = send(calls, an_alert())
 
     def settled() -> dict[str, dict[str, Any]] | None:
@@ -69,8 +70,10 @@ def test_each_kind_of_agency_ends_as_it_behaves(house: EmbeddedHouse) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_the_preview_names_the_same_duties_and_the_reporters_at_the_same_times(house: EmbeddedHouse) -> None:
-    calls = house.calls()
+def test_the_preview_names_the_same_duties_and_the_reporters_at_the_same_times(
+    any_house: EmbeddedHouse | SpreadHouse,
+) -> None:
+    calls = any_house.calls()
     alert = send(calls, an_alert())
     token = calls.token(role="operator")
 
@@ -104,8 +107,8 @@ def test_the_preview_names_the_same_duties_and_the_reporters_at_the_same_times(h
 
 
 @pytest.mark.timeout(60)
-def test_two_identical_posts_at_once_are_one_alert(house: EmbeddedHouse) -> None:
-    calls = house.calls()
+def test_two_identical_posts_at_once_are_one_alert(any_house: EmbeddedHouse | SpreadHouse) -> None:
+    calls = any_house.calls()
     token, body = calls.token(agency=SCHOOL), an_alert()
     key = '"' + body["reference"] + '"'
     answers: list[httpx.Response] = []
@@ -113,7 +116,7 @@ def test_two_identical_posts_at_once_are_one_alert(house: EmbeddedHouse) -> None
     def post() -> None:
         answers.append(
             httpx.post(
-                f"{house.url}/v1/alerts",
+                f"{any_house.url}/v1/alerts",
                 json=body,
                 headers={"Authorization": f"Bearer {token}", "Idempotency-Key": key},
                 timeout=20,
@@ -130,8 +133,8 @@ def test_two_identical_posts_at_once_are_one_alert(house: EmbeddedHouse) -> None
 
 
 @pytest.mark.timeout(60)
-def test_the_same_key_with_another_body_is_a_conflict(house: EmbeddedHouse) -> None:
-    calls = house.calls()
+def test_the_same_key_with_another_body_is_a_conflict(any_house: EmbeddedHouse | SpreadHouse) -> None:
+    calls = any_house.calls()
     alert = an_alert()
     send(calls, alert, key=alert["reference"])
     with pytest.raises(CallRefused) as refused:
