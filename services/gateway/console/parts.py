@@ -1,10 +1,11 @@
 """What ``app`` hands to the console, who is looking, and how a page refuses."""
 
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
