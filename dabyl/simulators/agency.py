@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from dabyl.simulators.journal import Journal
+from dabyl.simulators.journal import MARK_KEY, Journal, mark_of
 from dabyl.simulators.roster import Member
 
 SLOW_SECONDS = 1.5
@@ -110,7 +111,7 @@ class Agency:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             told = opened.get("narrative")
-            narrative = hashlib.sha256(str(told).encode()).hexdigest() if told else ""
+            narrative = mark_of(str(told), os.environ.get(MARK_KEY, "")) if told else ""
             self._journal.write(
                 self.member, delivery, digest, "opened", alert=str(notice["alert"]), narrative=narrative
             )

@@ -1,15 +1,25 @@
 """The agencies' own log: what reached whom. Ids, digests and answers only; never content.
 
-``alert`` is the agency's own handle of the alert. ``narrative`` is the SHA-256 of the narrative that was
-opened, where the agency may read it: with it a reporter can tell its own alerts apart in this log.
+``alert`` is the agency's own handle of the alert. ``narrative`` is a mark of the narrative that was opened,
+where the agency may read it: with it a tester can tell its own alerts apart in this log. It is keyed, since
+a digest without a key says the text to whoever can guess it, and stays empty unless a key was given.
 """
 
+import hmac
 import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dabyl.simulators.roster import Member
+
+MARK_KEY = "DABYL_JOURNAL_KEY"
+"""Environment variable with the key of the marks; a tester sets it, nobody else."""
+
+
+def mark_of(narrative: str, key: str) -> str:
+    """HMAC-SHA-256 in hex; empty without a key."""
+    return hmac.digest(key.encode(), narrative.encode(), "sha256").hex() if key else ""
 
 
 class Journal:

@@ -1,8 +1,8 @@
 """A reporting agency's system: posts with an Idempotency-Key, repeats until answered, keeps a log."""
 
 import asyncio
-import hashlib
 import json
+import secrets
 import threading
 import time
 from dataclasses import dataclass
@@ -12,6 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+
+from dabyl.simulators.journal import mark_of
+
+KEY = secrets.token_hex(16)
+"""Key of the marks in both logs: they can be compared, and say nothing to others."""
 
 PAUSE_SECONDS = 0.3
 AT_ONCE = 8
@@ -79,9 +84,7 @@ class Reporter(threading.Thread):
             "narrative": narrative,
             "reference": reference,
         }
-        self._write(
-            "posting", reference, kind=kind.name, narrative=hashlib.sha256(narrative.encode()).hexdigest()
-        )
+        self._write("posting", reference, kind=kind.name, narrative=mark_of(narrative, KEY))
         key = f'"{reference}"'
         while not self.give_up.is_set():
             try:

@@ -9,8 +9,9 @@ from dabyl.calls import Calls
 from dabyl.casting import cast
 from dabyl.casting import start as start_street
 from dabyl.onboarding import find_agency
+from dabyl.simulators.journal import MARK_KEY
 from tests.acceptance.kill.checker import Verdict, check, read_agency_log, read_client_log
-from tests.acceptance.kill.client import Credentials, Reporter
+from tests.acceptance.kill.client import KEY, Credentials, Reporter
 from tests.acceptance.kill.law import KINDS, WORLD
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +39,7 @@ class Stage:
         calls = Calls(self.url, self.home)
         cast(calls, self.home)
         paths = os.pathsep.join([str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)])
-        self._street = start_street(self.home, {**os.environ, "PYTHONPATH": paths})
+        self._street = start_street(self.home, {**os.environ, "PYTHONPATH": paths, MARK_KEY: KEY})
         school = find_agency(calls, SCHOOL)
         assert school
         client = calls.post("/v1/clients", {"agency": school["id"]}, token=calls.registrar())
