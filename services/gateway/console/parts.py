@@ -62,6 +62,11 @@ class Visitor:
         names = self.bearer.names if self.bearer else {}
         return names.get(self.language) or names.get("ru") or names.get("kk") or ""
 
+    @property
+    def page(self) -> str:
+        """Where to come back to: the page itself, not an act on it (opening content is recorded each time)."""
+        return self.path.removesuffix("/content").removesuffix("/answer")
+
     def known(self) -> Bearer:
         """Whoever is signed in; raises ``SessionEnded``."""
         if self.bearer is None:
