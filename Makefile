@@ -56,6 +56,10 @@ test: check ## everything, on SQLite + PostgreSQL and memory + RabbitMQ, which i
 	    -m "not kill and not browser"
 	@$(BIN)/pytest --quiet --db both --bus both -m "kill or browser"
 
+.PHONY: contracts
+contracts: .venv/.runtime ## write contracts/ again: JSON Schemas, AsyncAPI, OpenAPI
+	@$(BIN)/python -m dabyl.contracting
+
 .PHONY: lock
 lock: .venv/.tools ## resolve requirements*.in again (hashes, no host names)
 	@for name in requirements requirements-dev requirements-build; do \

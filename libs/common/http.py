@@ -18,7 +18,7 @@ from common.identity import Principal, require
 from common.inbox import Effect, Inbox
 from common.parts import Parts
 from common.problems import PartAway, add_handlers
-from common.schemas import PROBLEM_RESPONSES
+from common.schemas import PROBLEM_RESPONSES, problem_schemas
 from common.strict_json import StrictBodies
 from common.telemetry import Telemetry
 
@@ -152,7 +152,19 @@ def create_app(
         app.include_router(events_door())
     for router in routers:
         app.include_router(router)
+    _describe_problems(app)
     return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = described()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(problem_schemas())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the framework's own way to extend the document
 
 
 def _native(telemetry: Telemetry) -> Any:

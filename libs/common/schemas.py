@@ -37,11 +37,17 @@ class Problem(BaseModel):
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {
         "description": "Refused; see `type`.",
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     },
     "503": {
         "description": "A part is away; try again.",
-        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     },
 }
-"""For ``responses=`` of every router."""
+"""For ``responses=`` of every app; the schema they name is added by ``problem_schemas``."""
+
+
+def problem_schemas() -> dict[str, Any]:
+    """Components of an OpenAPI document that answers with problems."""
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**problem.pop("$defs"), "Problem": problem}
