@@ -56,7 +56,7 @@ QUICK: dict[Urgency, Tier] = {
         delays=(timedelta(milliseconds=20), timedelta(milliseconds=40), timedelta(milliseconds=80)),
         floor=timedelta(milliseconds=10),
         overdue=timedelta(milliseconds=80),
-        timeout=timedelta(milliseconds=400),
+        timeout=timedelta(seconds=2),
         acknowledge_within=timedelta(minutes=5),
     )
     for urgency in Urgency
