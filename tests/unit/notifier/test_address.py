@@ -7,13 +7,14 @@ import pytest
 from notifier.domain.address import is_allowed, is_sendable_url, literal, may_dial, networks
 
 REFUSED = [
-    "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254",
+    "0.0.0.0",  # noqa: S104  # looked at, not bound
+    "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254",
     "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.0.0.170", "192.0.2.1", "192.88.99.1",
     "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.7", "203.0.113.9", "224.0.0.1", "240.0.0.1",
     "255.255.255.255", "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1",
     "64:ff9b::808:808", "64:ff9b:1::1", "100::1", "2001::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::",
-    "2002:808:808::1", "3fff::1", "3fff:fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0",
-    "fec0::1", "ff02::1", "2001:4:112::1", "2620:4f:8000::1",
+    "2002:808:808::1", "3fff::1", "3fff:fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1",
+    "fe80::1%eth0", "fec0::1", "ff02::1", "2001:4:112::1", "2620:4f:8000::1",
 ]  # fmt: skip
 
 ALLOWED = [
@@ -44,7 +45,8 @@ def test_an_opened_network_opens_only_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "port", "dialled"), [("https", 443, True), ("http", 80, False), ("https", 22, False), ("https", 8443, True)]
+    ("scheme", "port", "dialled"),
+    [("https", 443, True), ("http", 80, False), ("https", 22, False), ("https", 8443, True)],
 )
 def test_outside_only_tls_on_usual_ports(scheme: str, port: int, dialled: bool) -> None:
     assert may_dial(ip_address("8.8.8.8"), scheme=scheme, port=port, allowed=LOOPBACK) is dialled
@@ -69,8 +71,9 @@ def test_the_plain_form_is_seen(host: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "ftp://example.kz/", "https:///x", "https://user@example.kz/", "https://user:pw@example.kz/", "//example.kz",
-        "https://example.kz/#f", "https://example.kz/\r\nX: y", "https://exa mple.kz/", "javascript:alert(1)", "",
+        "ftp://example.kz/", "https:///x", "https://user@example.kz/", "https://user:pw@example.kz/",
+        "//example.kz", "https://example.kz/#f", "https://example.kz/\r\nX: y", "https://exa mple.kz/",
+        "javascript:alert(1)", "",
         "https://example.kz:99999/", "https://example.kz:0/", "https://[::1/", "https://e.kz/" + "a" * 3000,
     ],
 )  # fmt: skip
@@ -78,6 +81,8 @@ def test_unsendable_urls(url: str) -> None:
     assert not is_sendable_url(url)
 
 
-@pytest.mark.parametrize("url", ["https://example.kz/hook", "http://127.0.0.1:8081/a?b=c", "https://[2a00::1]:8443/"])
+@pytest.mark.parametrize(
+    "url", ["https://example.kz/hook", "http://127.0.0.1:8081/a?b=c", "https://[2a00::1]:8443/"]
+)
 def test_sendable_urls(url: str) -> None:
     assert is_sendable_url(url)

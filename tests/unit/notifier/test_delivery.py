@@ -48,7 +48,7 @@ def test_nothing_leads_out_of_an_answer() -> None:
 
 
 def test_open_and_final_are_all_states_and_share_none() -> None:
-    assert OPEN | FINAL == frozenset(State)
+    assert frozenset(State) == OPEN | FINAL
     assert not OPEN & FINAL
 
 

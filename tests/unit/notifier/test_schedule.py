@@ -44,9 +44,7 @@ def test_an_attempt_is_always_ahead_and_within_the_legal_sixth(
 ) -> None:
     tier = TIERS[urgency]
     deadline = None if left is None else NOW + left
-    at = next_attempt(
-        tier=tier, attempt=attempt, now=NOW, deadline=deadline, chance=chance, retry_after=wish
-    )
+    at = next_attempt(tier=tier, attempt=attempt, now=NOW, deadline=deadline, chance=chance, retry_after=wish)
     assert at > NOW
     if left is not None and left > timedelta(0):
         assert at - NOW <= max(tier.floor, left / 6)
@@ -57,15 +55,11 @@ def test_an_attempt_is_always_ahead_and_within_the_legal_sixth(
 
 
 @given(urgencies, attempts, st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=40)))
-def test_less_legal_time_never_means_a_longer_wait(
-    urgency: Urgency, attempt: int, left: timedelta
-) -> None:
+def test_less_legal_time_never_means_a_longer_wait(urgency: Urgency, attempt: int, left: timedelta) -> None:
     tier = TIERS[urgency]
 
     def wait(remaining: timedelta) -> timedelta:
-        return (
-            next_attempt(tier=tier, attempt=attempt, now=NOW, deadline=NOW + remaining, chance=0) - NOW
-        )
+        return next_attempt(tier=tier, attempt=attempt, now=NOW, deadline=NOW + remaining, chance=0) - NOW
 
     assert wait(left / 2) <= wait(left)
 
@@ -93,9 +87,7 @@ def test_at_least_four_attempts_fall_inside_any_window(urgency: Urgency, window:
 @pytest.mark.parametrize("urgency", list(Urgency))
 def test_a_passed_deadline_stops_nothing(urgency: Urgency) -> None:
     tier = TIERS[urgency]
-    at = next_attempt(
-        tier=tier, attempt=9_999, now=NOW, deadline=NOW - timedelta(days=300), chance=0
-    )
+    at = next_attempt(tier=tier, attempt=9_999, now=NOW, deadline=NOW - timedelta(days=300), chance=0)
     assert at == NOW + tier.overdue
 
 
