@@ -64,7 +64,7 @@ class Visitor:
 
     @property
     def page(self) -> str:
-        """Where to come back to: the page itself, not an act on it (opening content is recorded each time)."""
+        """Where to come back to: the page, not an act on it (opening content is recorded each time)."""
         return self.path.removesuffix("/content").removesuffix("/answer")
 
     def known(self) -> Bearer:

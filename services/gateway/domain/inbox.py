@@ -73,6 +73,7 @@ class OwnDuty:
     force: str = ""
     due_at: datetime | None = None
     obliged_agency: UUID | None = None
+    recipient: str | None = None
 
     @property
     def is_open(self) -> bool:
