@@ -20,9 +20,8 @@ from common.contracts import REGISTRY, Event
 from common.envelope import CONTENT_TYPE
 from common.identity import SERVICES
 from common.keys import KeyRing
-from common.parts import Service
+from common.parts import Parts, Service
 from common.settings import ServiceSettings
-from common.testing import parts_for_test
 from gateway.domain.document import merge
 
 FOLDER = Path(__file__).parents[1] / "contracts"
@@ -271,7 +270,7 @@ def put_together(service: str, folder: Path) -> Service:
     settings = found[0].model_construct(**{
         name: field.get_default(call_default_factory=True) for name, field in found[0].model_fields.items()
     })  # fmt: skip
-    parts = parts_for_test(service, f"sqlite+aiosqlite:///{folder}/unused.db", KeyRing(folder))
+    parts = Parts.open(service, settings.model_copy(update={"keys_dir": folder}))
     made: Service = importlib.import_module(f"{service}.app").build(settings, parts)
     return made
 
