@@ -24,6 +24,10 @@ SECURITY: dict[str, Any] = {
 }
 
 
+SHARED = frozenset({"Problem", "ProblemError"})
+"""Components that are the same in every service."""
+
+
 def _shape(path: str) -> str:
     return re.sub(r"\{[^}]+\}", "{}", path)
 
@@ -119,16 +123,18 @@ def _renamed(document: Mapping[str, Any], service: str) -> dict[str, Any]:
         if not isinstance(target, str) or not target.startswith(_REFERENCE):
             return target
         kind, _, name = target.removeprefix(_REFERENCE).partition("/")
-        return f"{_REFERENCE}{kind}/{service}_{name}"
+        return f"{_REFERENCE}{kind}/{_named(name, kind, service)}"
 
     copied: dict[str, Any] = walk(dict(document))
     copied["components"] = {
-        kind: {
-            name if kind == "securitySchemes" else f"{service}_{name}": part for name, part in parts.items()
-        }
+        kind: {_named(name, kind, service): part for name, part in parts.items()}
         for kind, parts in copied.get("components", {}).items()
     }
     return copied
+
+
+def _named(name: str, kind: str, service: str) -> str:
+    return name if name in SHARED or kind == "securitySchemes" else f"{service}_{name}"
 
 
 def operations_of(document: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
