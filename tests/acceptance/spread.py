@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from common.keys import KeyRing
-from common.runtime import listen
 from dabyl.calls import Calls
 from dabyl.casting import cast
 from dabyl.casting import start as start_street
 from tests.acceptance.embedded import ROOT
 from tests.parts import postgres
+from tests.parts.process import free_ports
 
 SERVICES = ("registry", "notifier", "casework", "intake", "gateway")
 PROCESSES = (
@@ -50,7 +50,8 @@ class SpreadHouse:
         self.output = home / "output"
         self.output.mkdir(exist_ok=True)
         KeyRing.create(home / "keys")
-        self._ports = {process: _free_port() for process in PROCESSES}
+        self._ports = dict(zip(PROCESSES, free_ports(len(PROCESSES)), strict=True))
+        self._calls: Calls | None = None
         self.url = f"http://127.0.0.1:{self._ports['gateway', 'api']}"
         self._running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._street: subprocess.Popen[bytes] | None = None
@@ -97,6 +98,9 @@ class SpreadHouse:
 
     def stop(self) -> None:
         """End everything that was started here."""
+        if self._calls is not None:
+            self._calls.close()
+            self._calls = None
         self._stopping.set()
         if self._supervisor:
             self._supervisor.join()
@@ -111,8 +115,10 @@ class SpreadHouse:
                 running.wait()
 
     def calls(self) -> Calls:
-        """The command's client for this house."""
-        return Calls(self.url, self.home)
+        """The command's client for this house; one, so that its tokens are used again."""
+        if self._calls is None:
+            self._calls = Calls(self.url, self.home)
+        return self._calls
 
     def journal(self) -> list[dict[str, str]]:
         """What the simulated agencies wrote down."""
@@ -156,11 +162,6 @@ class SpreadHouse:
                 environment[f"{prefix}_OTLP_ENDPOINT"] = otlp
         environment["GATEWAY_BOOTSTRAP_FILE"] = str(self.home / "bootstrap.json")
         return environment
-
-
-def _free_port() -> int:
-    with listen("127.0.0.1", 0) as sock:
-        return int(sock.getsockname()[1])
 
 
 def _is_ready(port: int) -> bool:

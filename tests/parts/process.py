@@ -5,6 +5,7 @@ A pid alone can be handed to somebody else's process; together with its start ti
 
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
@@ -132,11 +133,21 @@ def spawn(
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on; held together, so that all of them differ."""
-    held = [socket.socket() for _ in range(count)]
+    """Loopback ports that nobody listens on; held together, so that all of them differ.
+
+    Below the range from which the kernel takes ports for outgoing connections: whoever gets one of these
+    binds it a moment later, and must not find it taken by somebody's call in between.
+    """
+    chance = random.SystemRandom()
+    held: list[socket.socket] = []
     try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
+        while len(held) < count:
+            one = socket.socket()
+            held.append(one)
+            try:
+                one.bind(("127.0.0.1", chance.randrange(12_000, 32_000)))
+            except OSError:
+                held.pop().close()
         return [int(one.getsockname()[1]) for one in held]
     finally:
         for one in held:
