@@ -9,16 +9,16 @@ from fastapi import APIRouter, Depends
 
 from common.identity import Principal, require
 from common.schemas import In
-from notifier.errors import EndpointUnknown
+from notifier.errors import EndpointUnknown, RegistryAway
 from notifier.router.counter import AtCounter, Counter
 from notifier.schemas import SigningKeyOut, TestOut
-from notifier.service import endpoints
+from notifier.service import directory, endpoints
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
 
 Registrar = Annotated[Principal, Depends(require("registrar"))]
 
-HEARD_WITHIN_SECONDS = 5.0
+HEARD_WITHIN_SECONDS = 1.0
 LOOK_EVERY_SECONDS = 0.05
 
 
@@ -31,7 +31,7 @@ async def issue_signing_key(
     endpoint_id: UUID, caller: Registrar, counter: AtCounter, _body: NothingIn | None = None
 ) -> SigningKeyOut:
     """The key before it signs beside the new one for a day, so that the agency can change over."""
-    await _wait_until_heard(counter, endpoint_id)
+    await _make_known(counter, endpoint_id)
     async with counter.db.transaction() as session:
         secret = await endpoints.issue_key(
             session, counter.desk, endpoint_id, actor=caller.subject, now=counter.now()
@@ -44,23 +44,27 @@ async def send_test_notice(
     endpoint_id: UUID, caller: Registrar, counter: AtCounter, _body: NothingIn | None = None
 ) -> TestOut:
     """The notice belongs to no alert and says ``test`` in its signed bytes."""
-    await _wait_until_heard(counter, endpoint_id)
+    await _make_known(counter, endpoint_id)
     delivery_id, answer = await endpoints.send_test(
         counter.db, counter.desk, counter.channel, endpoint_id, actor=caller.subject, now=counter.now
     )
     return TestOut(delivery=delivery_id, outcome=answer.outcome.value, status=answer.status)
 
 
-async def _wait_until_heard(counter: Counter, endpoint_id: UUID) -> None:
-    """An endpoint registered a moment ago travels to us by event: give it the time."""
+async def _make_known(counter: Counter, endpoint_id: UUID) -> None:
+    """An endpoint registered a moment ago travels to us by event: give it a moment, then ask the registry."""
     until = time.monotonic() + HEARD_WITHIN_SECONDS
-    while True:
+    while time.monotonic() < until:
         try:
             async with counter.db.reading() as session:
                 await endpoints.find_usable(session, endpoint_id)
         except EndpointUnknown:
-            if time.monotonic() > until:
-                raise
             await asyncio.sleep(LOOK_EVERY_SECONDS)
         else:
             return
+    try:
+        facts = await counter.registry()
+    except RegistryAway as error:
+        raise EndpointUnknown from error
+    async with counter.db.transaction() as session:
+        await directory.take_endpoint_facts(session, counter.desk, endpoint_id, facts, now=counter.now())

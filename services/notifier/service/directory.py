@@ -1,8 +1,10 @@
 """Keeps our own copy of the registry, and lets what waited for a holder or an endpoint go its way."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from common.contracts import Event
 from common.contracts.registry import (
     AgencyRegistered,
     AgencyRetired,
@@ -89,6 +91,24 @@ async def take_endpoint(session: Session, desk: Desk, event: EndpointRegistered,
     if pushed:
         waiting = {event.endpoint_id: pushed}
         after_commit(session, lambda: desk.lanes.wake(waiting))
+
+
+async def take_endpoint_facts(
+    session: Session, desk: Desk, endpoint_id: UUID, facts: Sequence[Event], *, now: datetime
+) -> None:
+    """Take what the registry itself says of one endpoint and its agency, ahead of the events on their way.
+
+    The events that come later are older or the same version and change nothing.
+    """
+    found = next(
+        (f for f in facts if isinstance(f, EndpointRegistered) and f.endpoint_id == endpoint_id), None
+    )
+    if found is None:
+        return
+    for fact in facts:
+        if isinstance(fact, AgencyRegistered) and fact.agency_id == found.agency_id:
+            await take_agency(session, desk, fact, now=now)
+    await take_endpoint(session, desk, found, now=now)
 
 
 async def revoke_endpoint(
