@@ -108,15 +108,28 @@ async def test_an_event_with_a_name(intake: Path) -> None:
         await database.close()
 
 
-@pytest.mark.parametrize(("key", "leaks"), [("alert_id", True), ("name", False)])
-def test_a_log_line(tmp_path: Path, key: str, leaks: bool) -> None:
-    """A name under a listed key comes out; under any other key the line loses it."""
-    program = (
-        "import sys; from common.telemetry import configure_logging, log; configure_logging('DEBUG');"
-        "log.info('alert_received', **{sys.argv[1]: sys.argv[2]})"
-    )
+OURS = (
+    "from common.telemetry import configure_logging, log; configure_logging('DEBUG');"
+    "log.info('alert_received', **{sys.argv[1]: sys.argv[2]})"
+)
+PLAIN = (
+    "import logging; logging.basicConfig(level='INFO');"
+    "logging.getLogger('intake').info('%s: %s', sys.argv[1], sys.argv[2])"
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "key", "leaks"),
+    [(PLAIN, "name", True), (OURS, "name", False), (OURS, "alert_id", False)],
+    ids=["plain logging", "ours, unlisted key", "ours, listed key"],
+)
+def test_a_log_line(tmp_path: Path, program: str, key: str, leaks: bool) -> None:
+    """Plain logging writes what it is told; ours drops keys that are not listed, and what is no code."""
     with (tmp_path / "intake.log").open("wb") as output:
-        subprocess.run([sys.executable, "-c", program, key, NAME], env=ENVIRONMENT, stdout=output, check=True)
+        subprocess.run(
+            [sys.executable, "-c", f"import sys; {program}", key, NAME], env=ENVIRONMENT, stdout=output,
+            stderr=output, check=True,
+        )  # fmt: skip
     assert (tmp_path / "intake.log").stat().st_size
     assert bool(SCANNER.scan_files(tmp_path)) is leaks
 
