@@ -48,13 +48,14 @@ def build(settings: Settings, parts: Parts) -> Service:
     async def follow_lanes(stop: asyncio.Event) -> None:
         await lanes.follow(endpoints, stop)
 
+    registry = RegistryClient(settings.url_of("registry"), parts.tokens)
     counter = Counter(
         db=parts.db,
         desk=desk,
         channel=channel,
         telemetry=parts.telemetry,
         now=parts.now,
-        registry=RegistryClient(settings.url_of("registry"), parts.tokens).list_facts,
+        registry=registry.list_facts,
     )
     consumed = effects(desk)
     return Service(
@@ -63,7 +64,7 @@ def build(settings: Settings, parts: Parts) -> Service:
             parts, title="Dabyl notifier", routers=ROUTERS, effects=consumed, state={"counter": counter}
         ),
         effects=consumed,
-        jobs=jobs(parts.db, desk, parts.now),
+        jobs=jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
         background=[dispatcher.run, follow_lanes],
         close=[channel.close],
     )

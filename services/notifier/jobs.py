@@ -1,20 +1,29 @@
 """Door 3: time. A job looks first whether there is work: an idle second takes no writer's lock."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
+from common.contracts import Event
 from common.db import Database
 from common.parts import Job
 from common.timing import Now
-from notifier.service import clocks, overdue
+from notifier.errors import RegistryAway
+from notifier.service import clocks, overdue, rebuilding
 from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
 
 EVERY_SECOND = timedelta(seconds=1)
+EVERY_MINUTE = timedelta(minutes=1)
+
+ListFacts = Callable[[], Awaitable[list[Event]]]
 
 
-def jobs(db: Database, desk: Desk, now: Now) -> Sequence[Job]:
-    """What is done by time."""
+def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = None) -> Sequence[Job]:
+    """What is done by time.
+
+    Args:
+        list_facts: asks the registry for everything it says now.
+    """
 
     async def repeat(look: Look, work: Pass, rows: int) -> None:
         while True:
@@ -31,7 +40,23 @@ def jobs(db: Database, desk: Desk, now: Now) -> Sequence[Job]:
     async def turn_clocks() -> None:
         await repeat(clocks.anything_due, clocks.turn_clocks, clocks.ROWS)
 
+    async def fill_directory() -> None:
+        """A copy that is empty was lost, or nobody ever told us: ask, so that no alert lacks its route."""
+        if list_facts is None:
+            return
+        async with db.reading() as session:
+            if not await rebuilding.is_empty(session):
+                return
+        try:
+            facts = await list_facts()
+        except RegistryAway:
+            return  # asked again by time
+        async with db.transaction() as session:
+            if await rebuilding.is_empty(session):
+                await rebuilding.rebuild(session, desk, facts, now=now())
+
     return [
         Job("look_at_overdue", EVERY_SECOND, look_at_overdue),
         Job("turn_clocks", EVERY_SECOND, turn_clocks),
+        Job("fill_directory", EVERY_MINUTE, fill_directory),
     ]

@@ -31,3 +31,8 @@ def chain(territory: str) -> tuple[str, ...]:
     if levels[-1] != region_kato:
         levels.append(region_kato)
     return (*levels, f"{COUNTRY}-{territory[:2]}", COUNTRY)
+
+
+def region_of(territory: str) -> str:
+    """The ISO 3166-2 code of the region that the territory lies in, or is."""
+    return next((level for level in chain(territory) if _REGION.fullmatch(level)), territory)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 
 from common.db import Session, lock_due
-from notifier.domain.delivery import Fact, Reason, State, states_before
+from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
 from notifier.models import attempts, deliveries, notices
 from notifier.repository.bulk import insert_rows
 from notifier.repository.claims import Moved
@@ -124,7 +124,15 @@ async def take_from_endpoint(
         .values(**values)
         .returning(deliveries.c.id)
     )
-    return len(result.all())
+    moved = list(result.scalars().all())
+    if moved:
+        # Whoever still holds one corrects this when it knows better.
+        await session.execute(
+            update(attempts)
+            .where(attempts.c.delivery_id.in_(moved), attempts.c.outcome.is_(None))
+            .values(outcome=Outcome.LEASE_EXPIRED, ended_at=now)
+        )
+    return len(moved)
 
 
 async def mark_opened(session: Session, delivery_id: UUID, *, at: datetime) -> Moved | None:

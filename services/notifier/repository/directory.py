@@ -128,6 +128,11 @@ async def endpoint_is_known(session: Session, endpoint_id: UUID) -> bool:
     return found.first() is not None
 
 
+async def has_agencies(session: Session) -> bool:
+    """Whether the copy holds anything."""
+    return (await session.execute(select(agencies.c.id).limit(1))).first() is not None
+
+
 async def save_agency(
     session: Session, row: Mapping[str, Any], holdings: Sequence[Mapping[str, Any]]
 ) -> bool:

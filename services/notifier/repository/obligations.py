@@ -209,7 +209,7 @@ async def list_of_delivery(session: Session, delivery_id: UUID) -> list[Row]:
     return sorted(rows, key=lambda row: (row.due_at is None, row.due_at or far))
 
 
-async def list_of_rules(session: Session, alert_id: UUID) -> list[Row]:
+async def list_of_alert(session: Session, alert_id: UUID) -> list[Row]:
     """All duties of an alert."""
     query = _rows().where(obligations.c.alert_id == alert_id)
     return [Row(*row) for row in (await session.execute(query)).all()]

@@ -19,6 +19,8 @@ from notifier.service.overdue import raise_alarms
 from notifier.service.routing import dispatch_duties
 
 ROWS = 200
+NOT_SENT = "not_sent"
+"""Reason of an alarm: a notice did not get through in its time."""
 HOLDER_NOT_TOLD = "holder_not_told"
 """Reason of an alarm: a duty's projected limit passed and its holder was not reached."""
 
@@ -66,8 +68,7 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
         if row.alarmed_at is None and row.due_at is not None and row.due_at <= now:
             changed["alarmed_at"] = now
             acts.append(act("duty.overdue", at=now, alert_id=row.alert_id, subject_id=row.id, rule=row.rule))
-            if row.state == "pending":
-                late.append(row)
+            late.append(row)
             log.warning("duty_overdue", alert_id=str(row.alert_id), obligation_id=str(row.id), rule=row.rule)
         if _is_breached(row, now):
             breached[row.alert_id].append(row)
@@ -96,21 +97,31 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
             for row in duties
         ]
     await add_acts(session, acts)
-    await _call_for_holders(session, desk, late, now=now)
+    await _call(session, desk, late, now=now)
     return len(rows)
 
 
-async def _call_for_holders(session: Session, desk: Desk, late: list[Row], *, now: datetime) -> None:
-    """Duties run late because nobody told their holder: that is an alarm of the holder's own delivery."""
-    found: set[UUID] = set()
+async def _call(session: Session, desk: Desk, late: list[Row], *, now: datetime) -> None:
+    """A time target passed because somebody was not told: that is an alarm of the delivery that should have.
+
+    For an open notice it is the delivery that carries it; for a pending duty, the one that should have
+    reached its holder.
+    """
+    reasons: dict[UUID, str] = {}
     for row in late:
-        delivery_id = await obligation_rows.first_delivery_of(
-            session, row.alert_id, row.obliged_agency_id, row.obliged
+        if row.state == "pending":
+            found = await obligation_rows.first_delivery_of(
+                session, row.alert_id, row.obliged_agency_id, row.obliged
+            )
+            if found is not None:
+                reasons.setdefault(found, HOLDER_NOT_TOLD)
+        elif row.kind == "notice" and row.delivery_id is not None:
+            reasons[row.delivery_id] = NOT_SENT
+    silent = await lock_deliveries(session, set(reasons))
+    for reason in (NOT_SENT, HOLDER_NOT_TOLD):
+        await raise_alarms(
+            session, desk, [one for one in silent if reasons[one.delivery_id] == reason], reason, now=now
         )
-        if delivery_id is not None:
-            found.add(delivery_id)
-    silent = await lock_deliveries(session, found)
-    await raise_alarms(session, desk, silent, HOLDER_NOT_TOLD, now=now)
 
 
 def _is_breached(row: Row, now: datetime) -> bool:

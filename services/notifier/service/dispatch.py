@@ -20,7 +20,7 @@ from common.sealing import aead_open
 from common.telemetry import Telemetry, log
 from common.timing import Now
 from notifier.domain.channel import Answer, Channel, Parcel
-from notifier.domain.delivery import Outcome
+from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import ORDER, Urgency
 from notifier.repository import claims, directory
 from notifier.repository.claims import Claimed, Result
@@ -34,8 +34,9 @@ CLAIM_ROWS = 200
 RESULT_ROWS = 200
 AHEAD_SECONDS = 2.0
 """A lane claims so much time's worth of work ahead of what is in flight, and never more."""
-LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
+LOOK_AGAIN_AFTER = timedelta(seconds=1)
 PAUSE_SECONDS = 0.5
+NEAR_SECONDS = 60.0
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Lane:
     running_immediate: int = 0
     seconds: float = 1.0
     queue: list[tuple[int, int, Claimed]] = field(default_factory=list)
-    hints: dict[UUID, None] = field(default_factory=dict)
+    hints: dict[UUID, int] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -95,7 +96,7 @@ class Dispatcher:
         self._in_hand: set[UUID] = set()
         self._order = count()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._results: list[Result] = []
+        self._results: list[tuple[Claimed, Result]] = []
         self._finished = asyncio.Event()
         self._hungry = asyncio.Event()
         self._is_running = False
@@ -133,7 +134,8 @@ class Dispatcher:
         """Know of deliveries that wait, by endpoint; doubled, stale or foreign ids do no harm."""
         for endpoint_id, ids in waiting.items():
             lane = self._lane(endpoint_id)
-            lane.hints.update((one, None) for one in ids if one not in self._in_hand)
+            # Whoever wakes does not say how urgent it is: looked at first, then claimed in the true order.
+            lane.hints.update((one, 0) for one in ids if one not in self._in_hand)
         self._hungry.set()
 
     # The work
@@ -188,7 +190,7 @@ class Dispatcher:
                 )
                 for delivery_id, endpoint_id in due:
                     if delivery_id not in self._in_hand:
-                        self._lane(endpoint_id).hints[delivery_id] = None
+                        self._lane(endpoint_id).hints[delivery_id] = ORDER[urgency]
                         found += 1
         if found:
             self._hungry.set()
@@ -216,12 +218,12 @@ class Dispatcher:
         wanted: list[UUID] = []
         for lane in self._lanes.values():
             room = min(lane.appetite(), CLAIM_ROWS - len(wanted))
-            while lane.hints and room > 0:
-                one = next(iter(lane.hints))
+            if room <= 0 or not lane.hints:
+                continue
+            for one in sorted(lane.hints, key=lane.hints.__getitem__)[:room]:
                 del lane.hints[one]
                 if one not in self._in_hand:
                     wanted.append(one)
-                    room -= 1
         return wanted
 
     async def _claim_rows(self, wanted: Collection[UUID]) -> list[Claimed]:
@@ -255,7 +257,7 @@ class Dispatcher:
             self._fill(lane)
             if lane.hints:
                 self._hungry.set()
-        self._results.append(judge(self.desk, one, answer, ended_at=self._now()))
+        self._results.append((one, judge(self.desk, one, answer, ended_at=self._now())))
         self._finished.set()
         self._record(one, answer, began_ns)
 
@@ -294,7 +296,8 @@ class Dispatcher:
                 batch, self._results = self._results[:RESULT_ROWS], self._results[RESULT_ROWS:]
                 try:
                     async with self._db.transaction() as session:
-                        await write_results(session, self.desk, batch, now=self._now())
+                        results = [result for _, result in batch]
+                        await write_results(session, self.desk, results, now=self._now())
                 except Exception as error:  # noqa: BLE001  # the database may be away: keep the results and try again
                     log.warning("results_not_written", count=len(batch), error_type=type(error).__name__)
                     self._results = batch + self._results
@@ -302,9 +305,20 @@ class Dispatcher:
                         return  # leases end and the attempts are repeated under the same id
                     await asyncio.sleep(PAUSE_SECONDS)
                     continue
-                self._in_hand.difference_update(result.delivery_id for result in batch)
+                self._in_hand.difference_update(one.delivery_id for one, _ in batch)
+                for one, result in batch:
+                    self._remember(one, result)
             if stop.is_set() and not self._tasks:
                 return
+
+    def _remember(self, one: Claimed, result: Result) -> None:
+        """Wake up for a retry that is near; the scan finds all others, and this one too."""
+        if result.state is not State.WAITING or result.next_wakeup_at is None or not self._is_running:
+            return
+        seconds = (result.next_wakeup_at - self._now()).total_seconds()
+        if seconds <= NEAR_SECONDS:
+            waiting = {one.endpoint_id: [one.delivery_id]}
+            asyncio.get_running_loop().call_later(max(0.0, seconds) + 0.002, self.wake, waiting)
 
     def _record(self, one: Claimed, answer: Answer, began_ns: int) -> None:
         self._telemetry.record(

@@ -18,6 +18,11 @@ from notifier.service import directory
 from notifier.service.desk import Desk
 
 
+async def is_empty(session: Session) -> bool:
+    """Whether we know no agency at all."""
+    return not await directory_rows.has_agencies(session)
+
+
 async def rebuild(session: Session, desk: Desk, facts: Sequence[Event], *, now: datetime) -> int:
     """Empty the copy and take every fact; endpoints that the registry does not name are revoked.
 

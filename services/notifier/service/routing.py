@@ -4,12 +4,16 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from common.contracts.notifier import ObligationFact, ObligationOpened
+from common.contracts.vocabulary import DutyKind
 from common.db import Session, after_commit
 from common.ids import new_id, pairwise
+from common.outbox import add as publish
 from notifier.domain.notice import NoticeDuty
 from notifier.domain.planning import IMPLICATED, OWN_BODY, REPORTER_KNOWS, Freight, PlannedDelivery, load
 from notifier.domain.resolution import Directory
 from notifier.domain.schedule import BY_ORDER, urgency_of
+from notifier.domain.territory import region_of
 from notifier.repository import alerts as alert_rows
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import obligations as obligation_rows
@@ -20,7 +24,7 @@ from notifier.repository.obligations import Row
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.notices import render, route_values, write
-from notifier.service.planning import open_routing, store
+from notifier.service.planning import open_routing, seal_assignees, store
 
 
 async def route_alert(session: Session, desk: Desk, alert_id: UUID, *, now: datetime) -> set[UUID]:
@@ -43,7 +47,39 @@ async def route_alert(session: Session, desk: Desk, alert_id: UUID, *, now: date
             await _address(session, desk, alert, lost, holder.agency_id, now=now)
         await obligation_rows.name_holder(session, alert_id, lost.role, holder.agency_id)
         found.add(lost.id)
+    if found:
+        await _tell_assignees(session, desk, alert, now=now)
     return found
+
+
+async def _tell_assignees(session: Session, desk: Desk, alert: AlertRow, *, now: datetime) -> None:
+    """Who owes what has changed: casework hears the unmet duties again with their owners."""
+    unmet = [
+        row
+        for row in await obligation_rows.list_of_alert(session, alert.id)
+        if row.state in ("pending", "open")
+    ]
+    event = ObligationOpened(
+        alert_id=alert.id,
+        territory=region_of(alert.territory),
+        obligations=tuple(
+            ObligationFact(
+                obligation_id=row.id,
+                rule=row.rule,
+                kind=DutyKind(row.kind),
+                obliged=row.obliged,
+                recipient=row.recipient,
+                force=row.force,
+                state="open" if row.state == "open" else "pending",
+                starts_at=row.starts_at,
+                due_at=row.due_at,
+                breach_at=row.breach_at,
+            )
+            for row in unmet
+        ),
+        assignees=seal_assignees(desk, alert.id, {row.id: row.obliged_agency_id for row in unmet}),
+    )
+    await publish(session, event, subject=alert.id, now=lambda: now)
 
 
 async def route_all(session: Session, desk: Desk, *, now: datetime) -> int:

@@ -26,6 +26,7 @@ from common.ids import new_id
 from common.outbox import add as publish
 from common.telemetry import log
 from notifier.domain.planning import dispatch_at, next_check
+from notifier.domain.territory import region_of
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.claims import Moved
 from notifier.repository.records import act, add_acts
@@ -108,7 +109,7 @@ async def _start_clocks(session: Session, desk: Desk, moved: Sequence[Moved], *,
     for alert_id, begun in by_alert.items():
         event = ObligationOpened(
             alert_id=alert_id,
-            territory=begun[0][0].territory,
+            territory=region_of(begun[0][0].territory),
             obligations=tuple(_fact(row, restart) for row, restart in begun),
             assignees=seal_assignees(desk, alert_id, {row.id: row.obliged_agency_id for row, _ in begun}),
         )

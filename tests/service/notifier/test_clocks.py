@@ -103,6 +103,23 @@ async def test_a_pending_duty_alarms_from_its_projected_start_and_is_never_breac
         row for row in await rows(ledger, deliveries, role="regional_child_rights_body") if row.notice_no == 1
     ]
     reasons = {row.reason for row in await rows(ledger, escalations, delivery_id=holder.id)}
+    assert reasons >= {"silence", "not_sent"}
+
+
+async def test_who_was_not_told_in_time_is_called_about(ledger: Ledger, now: FrozenNow) -> None:
+    await ledger.take(ledger.alert())
+    [regional] = await rows(ledger, deliveries, role="regional_child_rights_body")
+    # Its own notice is on record as sent, yet by its own clock the duty's limit passes while it is pending.
+    async with ledger.db.transaction() as session:
+        await session.execute(
+            update(obligations)
+            .where(obligations.c.delivery_id == regional.id)
+            .values(state="met", met_at=T0, next_check_at=None)
+        )
+    [duty] = await rows(ledger, obligations, rule="R136-12.2")
+    now.at = duty.due_at
+    await turner(ledger)()
+    reasons = [row.reason for row in await rows(ledger, escalations, delivery_id=regional.id)]
     assert "holder_not_told" in reasons
 
 
@@ -138,14 +155,17 @@ async def test_the_true_start_moves_the_limits_of_the_recipients_duties(
 async def test_silence_escalates_again_and_again(ledger: Ledger, now: FrozenNow) -> None:
     await ledger.take(ledger.alert())
     turn = turner(ledger)
-    for level in (1, 2, 3):
+    # The third alarm comes with another: the time of the duty itself is over.
+    for level in (1, 2, 4, 5):
         now.move(timedelta(minutes=5, seconds=1))
         await turn()
         [police] = await rows(ledger, deliveries, role="internal_affairs")
         assert police.escalation_level == level
         assert police.next_wakeup_at > now()
     raised = await told(ledger, EscalationRaised)
-    assert [one.level for one in raised if one.delivery_id == police.id] == [1, 2, 3]
+    assert sorted(one.level for one in raised if one.delivery_id == police.id) == [1, 2, 3, 4, 5]
+    reasons = [row.reason for row in await rows(ledger, escalations, delivery_id=police.id)]
+    assert reasons.count("not_sent") == 1
 
 
 async def test_an_answered_delivery_is_silent_for_good_reason(ledger: Ledger, now: FrozenNow) -> None:

@@ -4,12 +4,14 @@ import asyncio
 import json
 import socket
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from common.contracts import Event
 from common.contracts.registry import AgencyRetired, EndpointRegistered, EndpointRevoked
 from common.envelope import Envelope, encode
 from common.identity import Principal, ServiceTokens
@@ -19,6 +21,7 @@ from common.testing import FrozenNow
 from common.timing import utc_now
 from notifier.adapters.registry import RegistryClient
 from notifier.errors import EndpointUnusable, RegistryAway
+from notifier.jobs import jobs
 from notifier.models import agencies, deliveries, endpoint_keys, endpoints
 from notifier.service import rebuilding
 from notifier.service.endpoints import find_usable, issue_key
@@ -258,3 +261,28 @@ async def test_the_snapshot_is_read_page_by_page(keys: KeyRing, now: FrozenNow) 
     finally:
         await runner.cleanup()
     assert ServiceTokens(keys, "registry", now).verify(bearers[0]) == Principal("notifier", "service")
+
+
+async def test_an_empty_copy_is_filled_from_the_registry(db_url: Any, keys: KeyRing, now: FrozenNow) -> None:
+    ledger = Ledger.open(db_url("notifier"), keys, now)
+    police = uuid4()
+    asked: list[int] = []
+
+    async def list_facts() -> list[Event]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise RegistryAway
+        return [an_agency(police, POLICE)]
+
+    [fill] = [
+        job
+        for job in jobs(ledger.db, ledger.desk, now, list_facts=list_facts)
+        if job.name == "fill_directory"
+    ]
+    await fill.run()
+    assert await rows(ledger, agencies) == []
+    await fill.run()
+    await fill.run()
+    assert [row.id for row in await rows(ledger, agencies)] == [police]
+    assert len(asked) == 2
+    await ledger.db.close()
