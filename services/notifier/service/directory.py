@@ -120,12 +120,20 @@ async def revoke_endpoint(
     """
     if not await directory.revoke_endpoint(session, endpoint_id, at=at, agency_id=agency_id):
         return
-    route = await directory.find_sibling(session, endpoint_id)
-    moved = await delivery_rows.take_from_endpoint(
-        session, endpoint_id, to=None if route is None else (route.endpoint_id, route.version), now=now
-    )
+    moved = await leave_endpoint(session, endpoint_id, now=now)
     await add_acts(session, [act("endpoint.revoked", at=now, subject_id=endpoint_id, count=moved)])
     log.info("endpoint_revoked", endpoint_id=str(endpoint_id), count=moved)
+
+
+async def leave_endpoint(session: Session, endpoint_id: UUID, *, now: datetime) -> int:
+    """Find another way for what waits for a revoked endpoint; returns how many deliveries moved.
+
+    Also for what was planned while the revocation was being committed.
+    """
+    route = await directory.find_sibling(session, endpoint_id)
+    return await delivery_rows.take_from_endpoint(
+        session, endpoint_id, to=None if route is None else (route.endpoint_id, route.version), now=now
+    )
 
 
 async def take_revocation(session: Session, event: EndpointRevoked, *, now: datetime) -> None:

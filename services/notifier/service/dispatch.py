@@ -25,6 +25,7 @@ from notifier.domain.schedule import ORDER, Urgency
 from notifier.repository import claims, directory
 from notifier.repository.claims import Claimed, Result
 from notifier.service.desk import Desk
+from notifier.service.directory import leave_endpoint
 from notifier.service.grants import key_aad
 from notifier.service.results import judge, write_results
 
@@ -298,6 +299,8 @@ class Dispatcher:
                     async with self._db.transaction() as session:
                         results = [result for _, result in batch]
                         await write_results(session, self.desk, results, now=self._now())
+                        for endpoint_id in {one.endpoint_id for one, _ in batch if one.url is None}:
+                            await leave_endpoint(session, endpoint_id, now=self._now())
                 except Exception as error:  # noqa: BLE001  # the database may be away: keep the results and try again
                     log.warning("results_not_written", count=len(batch), error_type=type(error).__name__)
                     self._results = batch + self._results

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import web
+from sqlalchemy import update
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from common.contracts import Event
@@ -175,6 +176,26 @@ async def test_a_revocation_that_overtakes_its_endpoint_holds(house: House, keys
     await house.ledger.take(house.ledger.alert())
     [row] = await house.rows(deliveries, role=POLICE)
     assert row.endpoint_id is None
+
+
+async def test_what_was_planned_while_its_endpoint_was_revoked_finds_another_way(
+    live: Ledger, telemetry: Telemetry
+) -> None:
+    async with receiving(honest) as agency:
+        gone = await live.connect(POLICE, agency.url)
+        await live.take(live.alert(received_at=utc_now()))
+        async with live.db.transaction() as session:  # the revocation has not seen this delivery
+            await session.execute(
+                update(endpoints).where(endpoints.c.id == gone).values(revoked_at=utc_now())
+            )
+        async with working(live, telemetry):
+
+            async def blocked() -> Any:
+                [row] = await rows(live, deliveries, role=POLICE)
+                return row.reason == "blocked:endpoint_revoked"
+
+            await eventually(blocked)
+        assert agency.requests == []
 
 
 async def test_what_waits_goes_to_the_newest_version_and_never_back(ledger: Ledger) -> None:
