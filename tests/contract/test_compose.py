@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from common.bus.topology import PARKED, Exchange, event_queue, lane_queue
 from common.contracts import REGISTRY
 from tests.parts import engine
 from tests.parts.compose import SERVICES, read_compose, substituted
@@ -157,28 +158,39 @@ def rights() -> dict[str, Any]:
     return dict(json.loads((ROOT / "deploy/rabbitmq/definitions.json").read_text()))
 
 
-def test_every_service_may_publish_its_own_events_and_no_others(rights: dict[str, Any]) -> None:
-    topics = {one["user"]: one for one in rights["topic_permissions"]}
-    for service in SERVICES:
-        for kind, event in REGISTRY.items():
-            assert bool(re.search(topics[service]["write"], kind)) == (event.publisher == service), (
-                service,
-                kind,
-            )
-            assert bool(re.search(topics[service]["read"], kind)) == (service in event.consumers), (
-                service,
-                kind,
-            )
+def _readers_of(service: str) -> set[str]:
+    return {reader for event in REGISTRY.values() if event.publisher == service for reader in event.consumers}
 
 
-def test_only_the_notifier_touches_lanes_and_nobody_the_queue_of_another(rights: dict[str, Any]) -> None:
-    for one in rights["permissions"]:
-        for service in set(SERVICES) - {one["user"]}:
-            for right in ("configure", "write", "read"):
-                if one["user"] != "operator":
-                    assert not re.search(one[right], f"ev.{service}"), one
-        may = re.search(one["write"], "dlv.lanes") is not None
-        assert may == (one["user"] in {"notifier", "operator"})
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_may_publish_its_own_events_and_no_others(service: str, rights: dict[str, Any]) -> None:
+    [topics] = [one for one in rights["topic_permissions"] if one["user"] == service]
+    for kind, event in REGISTRY.items():
+        assert bool(re.search(topics["write"], kind)) == (event.publisher == service), kind
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_may_read_its_own_queue_and_make_those_of_its_readers(
+    service: str, rights: dict[str, Any]
+) -> None:
+    """A publisher declares its readers' queues, so that its events are safe before they ever started."""
+    [permission] = [one for one in rights["permissions"] if one["user"] == service]
+    [topics] = [one for one in rights["topic_permissions"] if one["user"] == service]
+    made = {service, *_readers_of(service)}
+    bound = {key for one in made for key in event_queue(one).keys}
+    for kind in REGISTRY:
+        assert bool(re.search(topics["read"], kind)) == (kind in bound), kind
+    for other in SERVICES:
+        queue = event_queue(other).name
+        assert bool(re.search(permission["configure"], queue)) == (other in made), queue
+        assert bool(re.search(permission["write"], queue)) == (other in made), queue
+        assert bool(re.search(permission["read"], queue)) == (other == service), queue
+    lane = lane_queue("7f0c").name
+    for right in ("configure", "write", "read"):
+        assert bool(re.search(permission[right], lane)) == (service == "notifier"), right
+        assert not re.search(permission[right], "amq.default"), "a way around the topic rights"
+        assert re.search(permission[right], PARKED.name), right
+    assert bool(re.search(permission["write"], Exchange.LANES)) == (service == "notifier")
 
 
 def test_no_credential_is_committed(rights: dict[str, Any]) -> None:

@@ -80,17 +80,24 @@ def containers(image: tuple[str, Path], secrets: Path) -> Iterator[dict[str, Con
 @pytest.mark.parametrize("image", SERVICES, indirect=True)
 def test_a_service_starts_with_nothing_else_on_its_path(containers: dict[str, Container]) -> None:
     containers["migrate"].run()
-    for role in ("api", "worker"):
-        one = containers[role]
+    lasting = [containers["api"], containers["worker"]]
+    for one in lasting:
         one.start()
-        # The gateway is ready when the others are; alone it lives.
-        page = "livez" if one.service == "gateway" else "readyz"
-        wait_until(
-            lambda one=one, page=page: one.answers(page), within=60, or_else=lambda one=one: tail(one.log, 40)
-        )
-    for role in ("api", "worker"):
-        containers[role].stop()
-        assert '"event": "stopped"' in containers[role].log.read_text(), "SIGTERM did not drain it"
+    for one in lasting:
+        _wait_for(one)
+    for one in lasting:
+        one.stop()
+        assert '"event": "stopped"' in one.log.read_text(), "SIGTERM did not drain it"
+
+
+def _wait_for(one: Container) -> None:
+    # The gateway is ready when the others are; alone it lives.
+    page = "livez" if one.service == "gateway" else "readyz"
+
+    def answers() -> bool:
+        return one.answers(page)
+
+    wait_until(answers, within=60, or_else=lambda: tail(one.log, 40))
 
 
 @pytest.mark.parametrize("service", SERVICES)
