@@ -14,7 +14,7 @@ from gateway.adapters.jwks import RemoteKeys
 from gateway.adapters.notifier import NotifierDesk
 from gateway.adapters.registry import RegistryDirectory
 from gateway.adapters.services import HttpServices
-from gateway.adapters.traces import JaegerTraces, LocalTraces
+from gateway.adapters.traces import JaegerTraces, LocalTraces, RecentTraces
 from gateway.console import routers as console_routers
 from gateway.console.parts import Console
 from gateway.domain.routes import Bucket, Upstream
@@ -72,7 +72,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         doorman=desk.doorman,
         alerts=NotifierDesk(services),
         inbox=AgencyInbox(services),
-        traces=_traces(settings),
+        traces=_traces(settings, parts),
         session_lifetime=timedelta(seconds=settings.session_seconds),
         is_secure=is_secure,
     )
@@ -145,14 +145,12 @@ def _trusted(settings: Settings, parts: Parts, issuer: Callable[[], Issuer]) -> 
     return trusted
 
 
-def _traces(settings: Settings) -> LocalTraces | JaegerTraces | None:
+def _traces(settings: Settings, parts: Parts) -> RecentTraces | None:
     if settings.traces_url is None:
         return None
-    return (
-        JaegerTraces(settings.traces_url)
-        if settings.traces_kind == "jaeger"
-        else LocalTraces(settings.traces_url)
-    )
+    is_jaeger = settings.traces_kind == "jaeger"
+    store = JaegerTraces(settings.traces_url) if is_jaeger else LocalTraces(settings.traces_url)
+    return RecentTraces(store, now=parts.now)
 
 
 def _ready(services: HttpServices, service: Upstream) -> Check:

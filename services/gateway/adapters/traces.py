@@ -1,16 +1,23 @@
 """Where spans are read from: our own small OTLP store, or Jaeger's HTTP API."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
 from pydantic import TypeAdapter, ValidationError
 
 from common.telemetry import log
+from common.timing import Now
+from gateway.domain.ports import TraceStore
 from gateway.domain.waterfall import Span
 
 _SPANS = TypeAdapter(list[Span])
 _SECONDS = 5
+
+KEEP = timedelta(seconds=3)
+KEPT_TRACES = 32
 
 
 class LocalTraces:
@@ -41,6 +48,26 @@ class JaegerTraces:
             log.warning("trace_unreadable", count=len(traces))
             return []
         return _read(spans)
+
+
+class RecentTraces:
+    """Keeps what was just read: an open page looks again every second, and so may its neighbour."""
+
+    def __init__(self, store: TraceStore, *, now: Now) -> None:
+        self._store = store
+        self._now = now
+        self._kept: OrderedDict[str, tuple[datetime, Sequence[Span]]] = OrderedDict()
+
+    async def list_spans(self, trace_id: str) -> Sequence[Span]:
+        """Spans of one trace, at most ``KEEP`` old."""
+        until, spans = self._kept.get(trace_id, (self._now(), ()))
+        if until <= self._now():
+            spans = await self._store.list_spans(trace_id)
+            self._kept[trace_id] = (self._now() + KEEP, spans)
+            self._kept.move_to_end(trace_id)
+            if len(self._kept) > KEPT_TRACES:
+                self._kept.popitem(last=False)
+        return spans
 
 
 def _spans_of(trace: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

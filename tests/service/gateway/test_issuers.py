@@ -16,7 +16,8 @@ from joserfc.jwk import ECKey, OctKey
 from common.keys import KeyRing
 from common.testing import FrozenNow, parts_for_test
 from gateway.adapters.jwks import FRESH, KEEP, PAUSE, RemoteKeys
-from gateway.adapters.traces import JaegerTraces, LocalTraces
+from gateway.adapters.traces import KEEP as TRACE_KEPT
+from gateway.adapters.traces import JaegerTraces, LocalTraces, RecentTraces
 from gateway.app import build
 from gateway.errors import ServiceUnreachable
 from gateway.settings import Settings
@@ -200,3 +201,20 @@ async def test_a_store_that_is_away_or_talks_nonsense_is_no_trace() -> None:
     async with serving("/api/traces/{id}", nonsense) as url:
         assert list(await JaegerTraces(url).list_spans("t")) == []
     assert list(await LocalTraces("http://127.0.0.1:9").list_spans("t")) == []
+
+
+async def test_a_page_that_looks_every_second_does_not_ask_the_store_every_second(now: FrozenNow) -> None:
+    asked: list[str] = []
+
+    class Store:
+        async def list_spans(self, trace_id: str) -> list[Any]:
+            asked.append(trace_id)
+            return []
+
+    traces = RecentTraces(Store(), now=now)
+    await traces.list_spans("t")
+    await traces.list_spans("t")
+    assert asked == ["t"]
+    now.move(TRACE_KEPT)
+    await traces.list_spans("t")
+    assert asked == ["t", "t"]
