@@ -6,7 +6,7 @@ nobody is bound to cause. What opens only after a later fact (a signed assessmen
 asked for with that fact.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -124,20 +124,18 @@ def _answer(
 
 def _informed(situation: Situation, rules: list[tuple[Rule, Standing]]) -> frozenset[str]:
     """Every body that has the information or gets it by a notice owed here, however many steps away."""
-    sent = [rule for rule, standing in rules if rule.dispatch != "none" and not any(standing)]
-    informed = frozenset({situation.first_holder})
+    ways = [
+        (situation.body_of(obliged), recipient)
+        for rule, standing in rules
+        if rule.dispatch != "none" and not any(standing)
+        for _, obliged, recipient in situation.sides(rule, None)
+    ]
+    informed = {situation.first_holder}
     while True:
-        reached = informed | frozenset(_recipients(situation, sent, informed))
-        if reached == informed:
-            return informed
-        informed = reached
-
-
-def _recipients(situation: Situation, rules: list[Rule], informed: frozenset[str]) -> Iterator[str]:
-    for rule in rules:
-        for _, _, recipient in situation.sides(rule, informed):
-            if recipient:
-                yield recipient
+        reached = {recipient for body, recipient in ways if recipient and body in informed}
+        if reached <= informed:
+            return frozenset(informed)
+        informed |= reached
 
 
 def _why_a_person(facts: Facts) -> str:

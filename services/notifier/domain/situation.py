@@ -13,6 +13,7 @@ from notifier.domain.edition import (
     COORDINATING_BODY,
     FIRST_HOLDER,
     HUB,
+    STAND_INS,
     Advice,
     Condition,
     Edition,
@@ -91,7 +92,8 @@ class Situation:
 
     def body_of(self, role: str) -> str:
         """The body that answers for a person or unit."""
-        return self.resolve(self.edition.parameters.within.get(role, role))
+        within = self.edition.parameters.within.get(role)
+        return role if within is None else self.resolve(within)
 
     def standing(self, rule: Rule) -> Standing | None:
         """Whether the facts bring a rule, whatever bodies know of them; ``None`` when they do not."""
@@ -112,12 +114,12 @@ class Situation:
         nor its own house.
         """
         for written in rule.obliged:
-            obliged = self.resolve(written)
+            obliged = self.resolve(written) if written in STAND_INS else written
             body = self.body_of(obliged)
             if informed is not None and body not in informed:
                 continue
             for recipient_role in rule.recipients or (None,):
-                recipient = None if recipient_role is None else self.resolve(recipient_role)
+                recipient = self.resolve(recipient_role) if recipient_role in STAND_INS else recipient_role
                 if recipient != obliged and not (rule.dispatch != "none" and recipient == body):
                     yield written, obliged, recipient
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from common.contracts import vocabulary
 from notifier.domain.edition import CONCERNS
-from notifier.domain.evaluation import Duty, Evaluation, evaluate
-from notifier.domain.facts import Facts
-from tests.factories.law import some_facts, the_lawbook
+from notifier.domain.evaluation import Duty, Evaluation, evaluate, follow, rerate
+from notifier.domain.facts import Facts, Occurrence
+from tests.factories.law import local, some_facts, the_lawbook
 
 NEVER_CONTACTED = {"child", "legal_rep", "emergency_medical"}
 THE_LAW = the_lawbook().edition_at(some_facts().received_at)
@@ -116,7 +116,7 @@ def test_what_a_person_reports_is_held_by_the_hub_which_owes_8_and_14(person: st
     own = {duty.rule for duty in evaluation.obligations if duty.obliged == "contact_centre_111"}
     assert own == {
         "R136-8a", "R136-8b", "R136-8c",
-        "R136-14.1", "R136-14.2a", "R136-14.2b", "R136-14.2c", "R136-14.2d",
+        "R136-14.1", "R136-14.2a", "R136-14.2b", "R136-14.2c", "R136-14.2d", "R136-14.3",
     }  # fmt: skip
 
 
@@ -174,7 +174,9 @@ def test_duties_of_persons_are_answered_for_by_their_agency() -> None:
 
 def test_bullying_alone_binds_to_8_and_order_506_and_advises_the_rest() -> None:
     evaluation = evaluated(concerns=["bullying"], cyber=True)
-    assert rules(evaluation.obligations) == {"R136-8a", "R136-8b", "R136-8c", "R136-9", "R136-19"}
+    assert rules(evaluation.obligations) == {
+        "R136-8a", "R136-8b", "R136-8c", "R136-9", "R136-15a", "R136-15b", "R136-17", "R136-18", "R136-19",
+    }  # fmt: skip
     assert {entry.duty.rule: entry.reason for entry in evaluation.advisories} == {
         "R136-12.1": "bullying_not_named",
         "R136-12.2": "bullying_not_named",
@@ -189,9 +191,54 @@ def test_bullying_alone_binds_to_8_and_order_506_and_advises_the_rest() -> None:
 def test_what_the_joint_order_does_not_name_still_reaches_the_centre(concern: str) -> None:
     evaluation = evaluated(concerns=[concern])
     duties = {duty.rule: duty for duty in evaluation.obligations}
-    assert set(duties) == {"R264-12a", "R264-16a"}
-    assert duties["R264-12a"].force == "internal practice"
-    assert "R264-16b" in rules(evaluated(concerns=[concern], direct_threat=True).obligations)
+    assert set(duties) == {
+        "R264-11.6", "R264-12.pass", "R264-12a", "R264-13", "R264-16a", "R264-17a",
+    }  # fmt: skip
+    assert duties["R264-12.pass"].force == "internal practice"
+    threatened = evaluated(concerns=[concern], direct_threat=True)
+    assert "R264-16b" in rules(threatened.obligations)
+    told = {duty.recipient for duty in threatened.obligations if duty.is_sent}
+    assert told == {
+        "psych_support_centre", "health_authority", "internal_affairs", "regional_child_rights_body",
+        "regional_child_ombudsman", "local_exec_body", "child_rights_agency",
+    }  # fmt: skip
+
+
+def test_what_nobody_is_bound_to_act_on_asks_for_a_person() -> None:
+    assert evaluated(concerns=["other"]).needs_a_person == "concern_not_named"
+    assert evaluated(concerns=[]).needs_a_person == "no_concern"
+    assert evaluated(concerns=["other", "violence"]).needs_a_person is None
+    assert evaluated(concerns=["other"], direct_threat=True).needs_a_person is None
+
+
+def test_a_threat_learned_later_opens_the_stricter_duties_from_then_on() -> None:
+    before = some_facts(concerns=["suicidal_behaviour"])
+    learned_at = local("2026-10-24 21:00:00")
+    found = rerate(THE_LAW, before, replace(before, direct_threat=True), learned_at, the_lawbook().calendar)
+    opened = {duty.rule: duty for duty in found.opened.obligations}
+    assert {"R264-15b", "R264-16b", "R264-18a", "R264-18b", "R264-18c", "R264-22b"} <= set(opened)
+    assert opened["R264-16b"].due_at == local("2026-10-24 23:59:59")  # the day of learning, a Saturday
+    assert "R264-13" not in opened
+    assert found.overtaken == ("R264-16a:psych_support_centre:-",)
+
+
+def test_a_later_fact_opens_the_next_step_and_nothing_else() -> None:
+    signed = Occurrence("assessment.signed", local("2026-10-27 12:00:00"))
+    answer = follow(THE_LAW, some_facts(), signed, the_lawbook().calendar)
+    assert rules(answer.obligations) == {"R136-22", "R136-A1.appr"}
+    assert {(duty.state, duty.starts_at) for duty in answer.obligations} == {("open", signed.at)}
+    unheard_of = replace(signed, fact="nothing")
+    assert not follow(THE_LAW, some_facts(), unheard_of, the_lawbook().calendar).obligations
+    assert not rules(evaluated().obligations) & {"R136-22", "R136-A1.appr"}
+
+
+def test_every_fact_of_the_law_opens_or_meets_a_duty() -> None:
+    used = {fact for rule in THE_LAW.rules for fact in (*rule.after, *rule.evidence)}
+    periodic = [duty for edition in the_lawbook().editions for duty in edition.periodic]
+    used |= {fact for duty in periodic for fact in duty.evidence}
+    assert set(THE_LAW.facts) == used
+    assert THE_LAW.met_by("case_manager.appointed") == ("R136-12.2",)
+    assert THE_LAW.met_by("assessment.signed") == ("R136-21", "R136-A1.sign")
 
 
 def test_a_person_of_the_coordinating_body_reports_for_whichever_body_that_is() -> None:
@@ -219,6 +266,7 @@ def test_urgency_follows_the_clock() -> None:
         "2wd_from_day": "routine",
         "3wd_from_day": "routine",
         "10wd_from_day": "routine",
+        "none": "routine",
     }
 
 

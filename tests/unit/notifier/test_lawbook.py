@@ -120,7 +120,8 @@ def test_an_amendment_of_nothing_is_refused(law: Path, said: dict[str, str], com
 
 def test_rules_stand_in_the_order_of_the_text() -> None:
     rules = [rule.id for rule in the_lawbook().edition("joint_order_2026").rules if rule.act == "R136"]
-    assert rules[:5] == ["R136-8a", "R136-8b", "R136-8c", "R136-9", "R136-10"]
+    assert rules[:6] == ["R136-2.2", "R136-6", "R136-8a", "R136-8b", "R136-8c", "R136-9"]
+    assert rules[-1].startswith("R136-A2")
     assert rules.index("R136-12.7b") < rules.index("R136-13") < rules.index("R136-29")
 
 
