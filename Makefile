@@ -23,7 +23,7 @@ install: .venv/.runtime .venv/.tools ## runtime and development tools, from the 
 
 .PHONY: check
 check: install ## the inner loop: format, lint, types, walls, unit; under a minute from the second run on
-	@$(MAKE) -j2 --output-sync=target format lint types walls words unit
+	@$(MAKE) --keep-going -j2 --output-sync=target format lint types walls words unit
 
 .PHONY: format
 format: .venv/.tools
@@ -48,12 +48,11 @@ words: .venv/.tools
 
 .PHONY: unit
 unit: .venv/.tools
-	@$(BIN)/pytest --quiet --no-header tests/unit tests/law
+	@$(BIN)/pytest --quiet --no-header -n $(WORKERS) --hypothesis-profile quick tests/unit tests/law
 
 .PHONY: test
 test: check ## everything, on SQLite + PostgreSQL and memory + RabbitMQ, which it provides itself
-	@$(BIN)/pytest --quiet -n $(WORKERS) --dist loadfile --db both --bus both --ignore tests/unit --ignore tests/law \
-	    -m "not kill and not browser"
+	@$(BIN)/pytest --quiet -n $(WORKERS) --dist loadfile --db both --bus both -m "not kill and not browser"
 	@$(BIN)/pytest --quiet --db both --bus both -m "kill or browser"
 
 .PHONY: contracts

@@ -14,12 +14,18 @@ from typing import Protocol
 from uuid import UUID
 
 import pytest
+from hypothesis import settings
 
 from common.identity import Principal, ServiceTokens
 from common.keys import KeyRing
 from common.testing import FrozenNow
 from tests.parts import migrations, postgres, sharing
 from tests.parts.rabbit import VirtualHosts
+
+# A shared machine is slow now and then: no case fails for its own duration. `make check` tries fewer.
+settings.register_profile("whole", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
+settings.load_profile("whole")
 
 DATABASES = {"sqlite": ["sqlite"], "postgres": ["postgres"], "both": ["sqlite", "postgres"]}
 BUSES = {"memory": ["memory"], "rabbit": ["rabbit"], "both": ["memory", "rabbit"]}

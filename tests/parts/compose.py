@@ -102,6 +102,11 @@ class Container:
     def answers(self, page: str) -> bool:
         return _answers(f"http://127.0.0.1:{self.port}/{page}")
 
+    def is_connected(self) -> bool:
+        """Whether it said last that the broker is there."""
+        log = self.log.read_text(errors="replace")
+        return log.rfind('"broker_connected"') > log.rfind('"broker_away"')
+
     def alive(self) -> bool:
         return self.running is not None and self.running.alive()
 
@@ -190,7 +195,7 @@ class ComposeHouse:
             return
 
     def start(self) -> None:
-        """Parts, migrations, then every lasting container; returns when all of them are ready."""
+        """Parts, migrations, then every lasting container; returns when all are ready and on the broker."""
         self.start_parts()
         for one in self.once:
             one.run()
@@ -200,11 +205,9 @@ class ComposeHouse:
 
     def wait_ready(self, *, within: float = 90) -> None:
         wait_until(
-            lambda: all(one.is_ready() for one in self.lasting),
+            lambda: all(one.is_connected() and one.is_ready() for one in self.lasting),
             within=within,
-            or_else=lambda: "\n".join(
-                f"{one.name} is not ready: {tail(one.log)}" for one in self.lasting if not one.is_ready()
-            ),
+            or_else=lambda: "\n".join(f"{one.name}: {tail(one.log)}" for one in self.lasting),
         )
 
     def stop(self) -> None:
