@@ -6,9 +6,10 @@ from datetime import date, datetime
 from typing import Literal
 
 from notifier.domain.calendar import LOCAL, WorkingCalendar, local_day
-from notifier.domain.edition import Edition, Phrase
+from notifier.domain.edition import COORDINATING_BODY, Act, Edition, Phrase
 from notifier.domain.evaluation import Duty, Evaluation, evaluate
 from notifier.domain.facts import Facts
+from notifier.domain.situation import GUARDIANSHIP_BODY
 
 Language = Literal["kk", "ru", "en"]
 
@@ -25,7 +26,30 @@ _WORDS = {
         "Received: {at} (Almaty time)",
     ),
     "edition": Phrase(
-        "Редакция: {id}, қолданыла бастаған күні {on}", "Редакция: {id}, с {on}", "Edition: {id}, from {on}"
+        "{act}: {id} редакциясы, қолданыла бастаған күні {on}",
+        "{act}: редакция {id}, действует с {on}",
+        "{act}: edition {id}, in force from {on}",
+    ),
+    "nobody_bound": Phrase(
+        "Назар аударыңыз: бұл фактілер бойынша ешкім міндетті емес, адам қарауы керек",
+        "Внимание: по этим фактам никто не обязан действовать, нужен взгляд человека",
+        "Attention: on these facts nobody is bound to act, a person must look",
+    ),
+    "lasting": Phrase(
+        "Іспен бірге жүреді және іспен бірге аяқталады",
+        "Сопровождает дело и кончается вместе с ним",
+        "Accompanies the case and ends with it",
+    ),
+    "evidence": Phrase(
+        "Орындалғанын растайды: {facts}", "Исполнение подтверждает: {facts}", "Met by: {facts}"
+    ),
+    "target_days": Phrase(
+        "Мәтінде мерзім жоқ; бағдар – {amount} жұмыс күні, 1-күн – {first}, соңғы сәті {due}; "
+        "бұл заңда белгіленген мерзім емес",
+        "Срока в тексте нет; ориентир – рабочих дней: {amount}, день 1 – {first}, до {due}; "
+        "это не срок по закону",
+        "The text gives no limit; target: working days {amount}, day 1 is {first}, by {due}; "
+        "a target, not a limit of the law",
     ),
     "assumed": Phrase(
         " (қолданысқа енгізілген күні болжам бойынша)",
@@ -118,18 +142,73 @@ def explain(
 ) -> list[str]:
     """What the edition says about these facts, line by line: paragraph, force, reading, clock arithmetic."""
     evaluation = evaluate(edition, facts, calendar)
-    return list(_Teller(edition, facts, calendar, language).lines(evaluation))
+    return list(_Teller(edition, calendar, language).lines(facts, evaluation))
+
+
+def explain_duty(
+    edition: Edition, duty: Duty, calendar: WorkingCalendar, language: Language = "en"
+) -> list[str]:
+    """One duty: paragraph, force, who owes what to whom, reading, clock arithmetic, evidence, edition."""
+    teller = _Teller(edition, calendar, language)
+    return [*teller.duty(duty, None), *teller.origin(duty)]
+
+
+def explain_obligation(
+    edition: Edition,
+    rule_id: str,
+    *,
+    obliged: str,
+    recipient: str | None,
+    starts_at: datetime,
+    pending: bool,
+    calendar: WorkingCalendar,
+    language: Language = "en",
+) -> list[str]:
+    """A stored obligation, as ``explain_duty``, from what the ledger keeps of it.
+
+    Args:
+        edition: under which it was born; ``KeyError`` when it has no such rule.
+        starts_at: its true start, or the projected one while it is ``pending``.
+    """
+    rule = edition.rule(rule_id)
+    due_at, breach_at = rule.clock.times(starts_at, calendar)
+    body = edition.parameters.within.get(obliged, obliged)
+    duty = Duty(
+        rule=rule.id,
+        citation=rule.citation,
+        force=rule.force,
+        kind=rule.kind,
+        text=rule.text,
+        obliged=obliged,
+        obliged_body=body,
+        recipient=recipient,
+        clock=rule.clock,
+        dispatch=rule.dispatch,
+        holder=obliged,
+        starts_at=starts_at,
+        due_at=due_at,
+        breach_at=breach_at,
+        state="pending" if pending else "open",
+        urgency="routine",
+        provisional=rule.clock.is_provisional(starts_at, calendar),
+        stand_in=obliged == GUARDIANSHIP_BODY and COORDINATING_BODY in rule.obliged,
+        replaceable=rule.replaceable,
+        edition=rule.edition,
+        evidence=rule.evidence,
+        lasting=rule.lasting,
+    )
+    return explain_duty(edition, duty, calendar, language)
 
 
 @dataclass(frozen=True, slots=True)
 class _Teller:
     edition: Edition
-    facts: Facts
     calendar: WorkingCalendar
     language: Language
 
-    def lines(self, evaluation: Evaluation) -> Iterator[str]:
-        yield self._say("received", at=self._moment(self.facts.received_at))
+    def lines(self, facts: Facts, evaluation: Evaluation) -> Iterator[str]:
+        """The whole answer."""
+        yield self._say("received", at=self._moment(facts.received_at))
         yield from self._about_edition()
         yield self._say(evaluation.holder, role=self._role(evaluation.first_holder))
         for title, entries in (
@@ -142,18 +221,30 @@ class _Teller:
             yield ""
             yield f"{self._say(title)}: {len(entries)}"
             for duty, reason in entries:
-                yield from self._duty(duty, reason)
+                yield from self.duty(duty, reason)
+        if evaluation.needs_a_person:
+            yield self._say("nobody_bound")
         if not (evaluation.obligations or evaluation.advisories or evaluation.withheld):
             yield self._say("nothing")
 
     def _about_edition(self) -> Iterator[str]:
-        line = self._say("edition", id=self.edition.id, on=self._day(local_day(self.edition.effective_from)))
-        assumed = any(act.effective_assumed for act in self.edition.acts.values())
-        yield line + (self._say("assumed") if assumed else "")
+        for act in self.edition.acts.values():
+            yield self._act(act)
         if self.edition.not_yet_in_force:
             yield self._say("not_yet")
 
-    def _duty(self, duty: Duty, reason: Phrase | None) -> Iterator[str]:
+    def _act(self, act: Act) -> str:
+        line = self._say("edition", act=self._in(act.short), id=act.edition, on=self._day(act.effective_from))
+        return line + (self._say("assumed") if act.effective_assumed else "")
+
+    def origin(self, duty: Duty) -> Iterator[str]:
+        """What meets it, and the edition that says so."""
+        facts = [self.edition.facts[fact].text for fact in duty.evidence if fact in self.edition.facts]
+        yield "    " + self._say("evidence", facts="; ".join(map(self._in, facts)))
+        yield "    " + self._act(self.edition.acts[self.edition.rule(duty.rule).act])
+
+    def duty(self, duty: Duty, reason: Phrase | None) -> Iterator[str]:
+        """One duty, and why it is withheld or only advised."""
         force = self._in(_FORCE[duty.force])
         yield f"{duty.rule} · {self._in(duty.citation)} · {force}"
         recipient = f" → {self._role(duty.recipient)}" if duty.recipient else ""
@@ -176,21 +267,27 @@ class _Teller:
 
     def _clock(self, duty: Duty) -> Iterator[str]:
         clock = duty.clock
+        if duty.lasting:
+            yield self._say("lasting")
+            return
         if duty.due_at is None:
             yield self._say("none")
             return
         received_on = local_day(duty.starts_at)
         yield self._say(
-            clock.counted or clock.kind,
+            (clock.counted or clock.kind) if clock.binding else "target_days",
             amount=clock.amount,
             target=int(clock.target.total_seconds() // 60),
             due=self._moment(duty.due_at),
             first=self._day(self.calendar.first_working(received_on)),
         )
-        if clock.kind != "working_days" or duty.breach_at is None:
+        if clock.kind != "working_days":
             return
-        yield self._say("breach", breach=self._moment(duty.breach_at))
-        days = [self._day(day) for day in self.calendar.days_off(received_on, local_day(duty.breach_at))]
+        last = duty.due_at
+        if duty.breach_at is not None:
+            last = duty.breach_at
+            yield self._say("breach", breach=self._moment(duty.breach_at))
+        days = [self._day(day) for day in self.calendar.days_off(received_on, local_day(last))]
         if days:
             yield self._say("days_off", days=", ".join(days))
         if duty.provisional:
