@@ -34,7 +34,7 @@ class Inside:
             url = f"http://127.0.0.1:{connection.laddr.port}"
             with suppress(httpx.HTTPError, ValueError, KeyError):
                 title = str(
-                    httpx.get(f"{url}/openapi.json", timeout=5, trust_env=False).json()["info"]["title"]
+                    httpx.get(f"{url}/openapi.json", timeout=30, trust_env=False).json()["info"]["title"]
                 )
                 name = title.removeprefix("Dabyl").strip().lower() or "gateway"
                 urls[name] = url

@@ -64,8 +64,8 @@ class SpreadHouse:
         """Migrate, start everything, connect the simulated agencies."""
         for service in SERVICES:
             migrated = subprocess.run(
-                [sys.executable, "-m", service, "migrate"], cwd=ROOT, env=self._environment, capture_output=True,
-                check=False,
+                [sys.executable, "-m", service, "migrate"], cwd=ROOT, env=self._environment, check=False,
+                capture_output=True,
             )  # fmt: skip
             assert migrated.returncode == 0, (service, migrated.stdout[-2000:], migrated.stderr[-2000:])
         for process in PROCESSES:

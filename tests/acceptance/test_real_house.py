@@ -16,20 +16,22 @@ from tests.acceptance.canary.needles import Canary
 from tests.acceptance.canary.scanner import Scanner, Surface
 from tests.acceptance.canary.server import Server
 from tests.acceptance.collector import Collector, collecting
-from tests.acceptance.hostile import alert_bodies, other_bodies
+from tests.acceptance.hostile import all_of
 from tests.acceptance.raw import ask
 from tests.acceptance.recording import Agency, Recorder, notice_for, recording
 from tests.acceptance.reporting import deliveries_of, until
+from tests.acceptance.siege import Siege, told
 from tests.acceptance.spread import SERVICES, SpreadHouse
 from tests.conftest import REAL
 from tests.parts import postgres
 from tests.parts.rabbit import VirtualHosts
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(420)]
 
 CANARY, PLANTED = Canary.new(), Canary.new()
 SCANNER, PLANT_FINDER = Scanner(CANARY), Scanner(PLANTED)
 CLIENT_SPAN = "00f067aa0ba902b7"
+EXAMPLES, EDGES = 5, 20
 HONEST = ("internal_affairs", "regional_child_rights_body", "regional_child_ombudsman")
 
 
@@ -45,7 +47,9 @@ class Real:
     collector: Collector
     recorder: Recorder
     trace_id: str
+    siege: Siege
     said: list[Surface]
+    faults: dict[str, list[str]]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,10 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     name = f"canary_{uuid4().hex[:8]}"
     hosts = VirtualHosts(broker.url, broker.api)
     broker_url = hosts.create(name)
+    environment = pytest.MonkeyPatch()
     try:
+        for bucket in ("ALERTS", "DELIVERIES", "DEFAULT"):
+            environment.setenv(f"GATEWAY_RATE_{bucket}", "10000000")
         with collecting() as collector, recording() as recorder, tapping(broker, broker_url) as tap:
             house = SpreadHouse(
                 tmp_path_factory.mktemp("real"),
@@ -67,12 +74,16 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
             try:
                 house.start()
                 databases = [f"{name}_{service}" for service in SERVICES]
-                found = Real(house, server, databases, broker_url, tap, collector, recorder, uuid4().hex, [])
+                siege = Siege(house.calls(), CANARY)
+                found = Real(
+                    house, server, databases, broker_url, tap, collector, recorder, uuid4().hex, siege, [], {}
+                )
                 _go_through(found)
                 yield found
             finally:
                 house.stop()
     finally:
+        environment.undo()
         hosts.delete(name)
 
 
@@ -105,12 +116,7 @@ def _go_through(real: Real) -> None:
         return all(states.get(role) == "acknowledged" for role in HONEST)
 
     until(acknowledged, seconds=60, every=0.25)
-    for request in (*alert_bodies(CANARY), *other_bodies(CANARY)):
-        if request.role == "agency" and not request.endless:
-            token = calls.token(agency="education-org-kz-71")
-            headers = [*request.headers, ("Authorization", f"Bearer {token}")]
-            answer = ask(real.house.url, request.method, request.target, headers=headers, body=request.body)
-            real.said.append(Surface(request.name, answer.everything()))
+    real.faults |= real.siege.attack(all_of(CANARY))
     until(lambda: _is_whole(real), seconds=20)
 
 
@@ -129,8 +135,8 @@ def test_the_clients_trace_is_exported_whole(real: Real) -> None:
     known = {span.id for span in spans}
     roots = [span for span in spans if span.parent not in known]
     assert [(span.service, span.parent) for span in roots] == [("gateway", CLIENT_SPAN)], roots
-    told = {(span.service, span.name) for span in spans}
-    assert any(service == "notifier" and "receipt" in name for service, name in told), told
+    names = {(span.service, span.name) for span in spans}
+    assert any(service == "notifier" and "receipt" in name for service, name in names), names
 
 
 def test_nothing_of_the_trace_leaves_to_an_agency(real: Real) -> None:
@@ -144,9 +150,9 @@ def test_nothing_of_the_trace_leaves_to_an_agency(real: Real) -> None:
 
 def test_no_message_holds_it(real: Real) -> None:
     """Copies of all that was published and delivered, by the broker's own tracer."""
-    told = [one.label for one in real.tap.seen]
-    assert any(f"publish.{Exchange.EVENTS}" in label for label in told), told[:20]
-    assert any("deliver." in label for label in told)
+    labels = [one.label for one in real.tap.seen]
+    assert any(f"publish.{Exchange.EVENTS}" in label for label in labels), labels[:20]
+    assert any("deliver." in label for label in labels)
     assert any(b"kz.dabyl.alert.received.v1" in one.data for one in real.tap.seen)
     assert not SCANNER.scan(real.tap.seen)
 
@@ -180,8 +186,22 @@ def test_no_exported_span_holds_it(real: Real) -> None:
 
 
 def test_no_answer_and_no_notice_holds_it(real: Real) -> None:
-    assert len(real.said) > 200
+    assert real.said
     assert not SCANNER.scan(real.said)
+
+
+# --- bad input, where text has a length and a date an end -------------------------------------------------
+
+
+def test_bad_input_is_refused_without_an_echo(real: Real) -> None:
+    assert len(real.siege.heard) > 1000
+    assert not real.faults, told(real.faults)
+
+
+@pytest.mark.timeout(400)
+def test_no_operation_fails_on_generated_input(real: Real) -> None:
+    found = real.siege.fuzz(examples=EXAMPLES, edges=EDGES)
+    assert not found.faults, f"{found}\n{found.answers}"
 
 
 # --- leaks made on purpose --------------------------------------------------------------------------------

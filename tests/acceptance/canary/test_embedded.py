@@ -20,6 +20,7 @@ from tests.acceptance.pages import Visit, visiting
 from tests.acceptance.raw import ask
 from tests.acceptance.recording import Agency, Recorder, notice_for, recording
 from tests.acceptance.reporting import deliveries_of, until
+from tests.acceptance.siege import Siege
 
 CANARY = Canary.new()
 SCANNER = Scanner(CANARY)
@@ -125,23 +126,10 @@ def _appoint(trail: Trail, body: Agency) -> bool:
 
 def _provoke(trail: Trail) -> None:
     """Bad input with the canary in every field, header, path and query, as values and as unknown keys."""
+    siege = Siege(trail.calls, CANARY)
     for request in (*alert_bodies(CANARY), *alert_headers(CANARY), *other_bodies(CANARY), *_addresses()):
-        headers = list(request.headers)
-        if request.role is not None:
-            headers.append(("Authorization", f"Bearer {_token(trail, request)}"))
-        answer = ask(
-            trail.calls.url, request.method, request.target, headers=headers, body=request.body,
-            chunks=request.chunks(),
-        )  # fmt: skip
-        trail.note(f"refused: {request.name}", answer.everything())
-
-
-def _token(trail: Trail, request: Hostile) -> str:
-    if request.role == "registrar":
-        return trail.calls.registrar()
-    return (
-        trail.calls.token(agency=SCHOOL) if request.role == "agency" else trail.calls.token(role="operator")
-    )
+        siege.send(request)
+    trail.surfaces += siege.heard
 
 
 def _addresses() -> Iterator[Hostile]:
