@@ -20,7 +20,9 @@ from notifier.service import inbox
 
 router = APIRouter(prefix="/v1/inbox", tags=["inbox"])
 
-LOOK_EVERY_SECONDS = 0.25
+LOOK_FIRST_SECONDS = 0.1
+LOOK_EVERY_SECONDS = 1.0
+"""Between looks: soon at first, then rarely, so that many waiting agencies cost little."""
 
 
 @router.get("", summary="Notices for this agency that nobody has answered")
@@ -41,6 +43,7 @@ async def read_inbox(
         raise AgencyUnknown
     key = moment_and_id(after)
     until = time.monotonic() + wait
+    pause = LOOK_FIRST_SECONDS
     while True:
         async with counter.db.reading() as session:
             is_there = await inbox.anything_waits(session, caller.agency, after=key)
@@ -50,13 +53,16 @@ async def read_inbox(
                     session, counter.desk, caller.agency, after=key, limit=limit, now=counter.now()
                 )
             if items:
-                last = max(items, key=lambda item: (item.planned_at, item.delivery_id))
-                cursor = write_cursor(last.planned_at.isoformat(), str(last.delivery_id))
+                places = [(item.planned_at, item.delivery_id) for item in items]
+                # One that was stored late lies before the cursor: the cursor never goes back for it.
+                planned_at, last = max([*places, *([key] if key else [])])
+                cursor = write_cursor(planned_at.isoformat(), str(last))
                 return Page(items=[_shown(item) for item in items], next=cursor)
         if time.monotonic() >= until or await request.is_disconnected():
             return Page(items=[], next=after)
-        if await _is_stopping(request, min(LOOK_EVERY_SECONDS, max(0.0, until - time.monotonic()))):
+        if await _is_stopping(request, min(pause, max(0.0, until - time.monotonic()))):
             return Page(items=[], next=after)
+        pause = min(LOOK_EVERY_SECONDS, pause * 1.5)
 
 
 async def _is_stopping(request: Request, seconds: float) -> bool:

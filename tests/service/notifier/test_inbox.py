@@ -66,6 +66,7 @@ async def test_the_cursor_goes_on_and_what_was_never_handed_over_comes_all_the_s
         )
     late = await pull(house, POLICE, after=second["next"])
     assert len(late["items"]) == 1
+    assert late["next"] == second["next"]
     # Without a cursor everything that nobody answered is there again: a lost answer loses nothing.
     assert len((await pull(house, POLICE))["items"]) == 4
 
