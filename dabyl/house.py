@@ -19,7 +19,7 @@ from common.bus.memory import MemoryBus
 from common.keys import KeyRing
 from common.migrating import upgrade
 from common.parts import Parts, Service
-from common.runtime import listen, run_api, run_worker, serve
+from common.runtime import listen, run_both, serve
 from common.settings import ServiceSettings
 from common.telemetry import log
 from dabyl.traces import TraceStore
@@ -92,10 +92,7 @@ class House:
         app = self._traces.routes()
         tracing_stop = asyncio.Event()
         tracing = asyncio.create_task(serve(app, tracing_stop, [self._trace_socket]))  # type: ignore[arg-type]  # any ASGI app
-        work = []
-        for room in self._rooms:
-            work.append(run_api(room.service, room.parts, stop, [room.socket]))
-            work.append(run_worker(room.service, room.parts, stop))
+        work = [run_both(room.service, room.parts, stop, [room.socket]) for room in self._rooms]
         tasks = [asyncio.create_task(one) for one in work]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

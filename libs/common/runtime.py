@@ -98,7 +98,19 @@ async def run_api(
 
 async def run_worker(service: Service, parts: Parts, stop: asyncio.Event) -> None:
     """Events, jobs, the service's own long work, and a relay."""
+    await _work(service, parts, stop, relay_of(service, parts))
+
+
+async def run_both(
+    service: Service, parts: Parts, stop: asyncio.Event, sockets: Sequence[socket.socket]
+) -> None:
+    """Both roles in one process, with one relay: what the embedded house runs."""
+    service.app.state.stopping = stop
     relay = relay_of(service, parts)
+    await _together(stop, serve(service.app, stop, sockets), _work(service, parts, stop, relay))
+
+
+async def _work(service: Service, parts: Parts, stop: asyncio.Event, relay: Relay) -> None:
     inbox: Inbox = service.app.state.inbox
     subscription = None
     if service.effects:
