@@ -56,8 +56,9 @@ test: check ## everything, on SQLite + PostgreSQL and memory + RabbitMQ, which i
 	@$(BIN)/pytest --quiet --db both --bus both -m "kill or browser"
 
 .PHONY: contracts
-contracts: .venv/.runtime ## write contracts/ again: JSON Schemas, AsyncAPI, OpenAPI
+contracts: .venv/.runtime ## write contracts/ and docs/law.md again: schemas, descriptions, the law as a page
 	@$(BIN)/python -m dabyl.contracting
+	@$(BIN)/python -m notifier.lawbook docs/law.md
 
 .PHONY: lock
 lock: .venv/.tools ## resolve requirements*.in again (hashes, no host names)

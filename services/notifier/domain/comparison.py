@@ -78,8 +78,9 @@ def _parameters(old: Parameters, new: Parameters) -> Iterator[str]:
 def _told(value: object, language: Language) -> str:
     if value in (None, (), "", frozenset()):
         return "–"
-    if isinstance(value, tuple):
-        return ", ".join(_told(each, language) for each in value)
+    if isinstance(value, tuple | frozenset):
+        listed = value if isinstance(value, tuple) else sorted(value)
+        return ", ".join(_told(each, language) for each in listed)
     match value:
         case Phrase():
             return value.trilingual()[language]
@@ -87,7 +88,5 @@ def _told(value: object, language: Language) -> str:
             return f"{value.fact} = {_told(value.values, language)}"
         case Withholding():
             return f"{value.reason} ({_told(value.when, language)})"
-        case frozenset():
-            return ", ".join(sorted(str(each) for each in value))
         case _:
             return str(getattr(value, "code", value))
