@@ -196,10 +196,42 @@ def test_a_misleading_file_is_refused_with_its_place(
     assert ": " in str(refused.value)  # a place, then what is wrong with it
 
 
-def test_a_calendar_day_of_another_year_is_refused(law: Path) -> None:
-    change(law / "calendar" / "2026.yaml", "days: []", "days: [{day: 2027-10-24, working: true}]")
-    with pytest.raises(LawUnreadable, match="another year"):
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("days: []", "days: [{day: 2027-10-24, working: true}]", "another year"),
+        ("days: []", "days: [{day: 2026-10-24, working: 1}]", "not true or false"),
+        (
+            "days: []",
+            "days: [{day: 2026-10-24, working: true}, {day: 2026-10-24, working: false}]",
+            "a day said twice",
+        ),
+        ("calendar: 2026", "calendar: 2027", "named after"),
+        ("  act: Закон", "  law: Закон", "act is missing"),
+        ("days: []", "days: []\nschool_year: {act: x, starts: 2025-09-01}", "another year"),
+        ("days: []", "days: []\nschool_year: {starts: 2026-09-01}", "act is missing"),
+    ],
+)
+def test_a_misleading_year_file_is_refused(law: Path, old: str, new: str, complaint: str) -> None:
+    change(law / "calendar" / "2026.yaml", old, new)
+    with pytest.raises(LawUnreadable, match=complaint):
         Lawbook.load(law)
+
+
+def test_a_year_file_names_the_school_year_and_its_quarters(law: Path) -> None:
+    year = "days: []\nschool_year: {act: № 1, starts: 2026-09-02, quarters: [{ends: 2026-12-25}]}"
+    change(law / "calendar" / "2026.yaml", "days: []", year)
+    calendar = Lawbook.load(law).calendar
+    assert calendar.school_year_start(2026) == (date(2026, 9, 2), True)
+    assert calendar.school_year_start(2027) == (date(2027, 9, 1), False)
+    assert calendar.school_quarter_end(date(2026, 10, 1), date(2026, 12, 31)) == date(2026, 12, 25)
+
+
+def test_duties_of_the_calendar_come_by_the_editions_in_force() -> None:
+    of_2024 = {duty.id for duty in the_lawbook().periodic_at(local("2024-05-01 10:00:00"))}
+    assert of_2024 == {"P748-2.2", "P748-3"}
+    now = {duty.id for duty in the_lawbook().periodic_at(local("2026-11-21 10:00:00"))}
+    assert {"R264-21a.quarter", "R264-21a.half_year", "R264-22a", "R264-23a", "R264-23b"} <= now
 
 
 def test_no_law_at_all_is_refused(law: Path) -> None:
