@@ -6,6 +6,7 @@ that the file gives it, and only the keys of the folder that the file mounts. Ho
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -18,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from tests.parts.postgres import Postgres
-from tests.parts.process import PartFailed, Running, free_ports, spawn, tail, wait_until
+from tests.parts.process import PartFailed, Running, free_ports, reachable_folder, spawn, tail, wait_until
 from tests.parts.rabbit import Rabbit
 
 ROOT = Path(__file__).parents[2]
@@ -124,13 +125,13 @@ class ComposeHouse:
     """Our containers of the compose file, as processes on a private PostgreSQL and RabbitMQ.
 
     Args:
-        folder: logs, secrets and data of this house.
+        logs: what the containers print; stays.
         more: variables on top of the file's, by service, for what only a test may do.
     """
 
-    def __init__(self, folder: Path, *, more: dict[str, dict[str, str]] | None = None) -> None:
-        folder.chmod(0o711)
-        self.folder = folder
+    def __init__(self, logs: Path, *, more: dict[str, dict[str, str]] | None = None) -> None:
+        # Not below ``logs``: an unprivileged PostgreSQL could not pass through pytest's folders.
+        self.folder = folder = reachable_folder("house")
         self.postgres = Postgres(folder / "postgres")
         self.rabbit = Rabbit(folder / "rabbit")
         self._variables = make_secrets(folder / "secrets")
@@ -138,8 +139,6 @@ class ComposeHouse:
         self.url = f"http://127.0.0.1:{self._ports['gateway']}"
         self._variables["DABYL_PUBLIC_URL"] = self.url
         self.bootstrap = folder / "secrets" / "bootstrap" / "bootstrap.json"
-        logs = folder / "logs"
-        logs.mkdir()
         described = read_compose()["services"]
         self.containers = {
             name: self._container(name, one, logs, (more or {}).get(str(one["command"][2]), {}))
@@ -211,12 +210,13 @@ class ComposeHouse:
         )
 
     def stop(self) -> None:
-        """End everything that was started, by its pid."""
+        """End everything that was started, by its pid; data and secrets go, logs stay."""
         for one in self.lasting:
             if one.running:
                 one.running.kill()
         self.rabbit.stop()
         self.postgres.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _container(self, name: str, described: dict[str, Any], logs: Path, more: dict[str, str]) -> Container:
         word, flag, service, role = (substituted(one, self._variables) for one in described["command"])

@@ -1,5 +1,6 @@
 """200 alerts while every process is ended with ``kill -9`` again and again: none is lost or goes astray."""
 
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ from tests.acceptance.kill.stage import ALERTS, Stage
 from tests.acceptance.kill.supervisor import Killer, Supervisor, Target
 from tests.parts import packages
 from tests.parts.compose import ComposeHouse
-from tests.parts.process import reachable_folder
 
 SEED = 20261121
 STRIKES = 24
@@ -25,12 +25,12 @@ pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def house(record_property: Callable[[str, object], None]) -> Iterator[ComposeHouse]:
+def house(tmp_path: Path) -> Iterator[ComposeHouse]:
     """The compose file's processes on a PostgreSQL and a RabbitMQ of their own."""
     packages.ensure_postgres()
     packages.ensure_rabbit()
     loopback = {name: {f"{name.upper()}_ALLOW_LOOPBACK": "true"} for name in ("registry", "notifier")}
-    house = ComposeHouse(reachable_folder("kill"), more=loopback)
+    house = ComposeHouse(tmp_path, more=loopback)
     try:
         house.start()
         yield house
@@ -40,12 +40,13 @@ def house(record_property: Callable[[str, object], None]) -> Iterator[ComposeHou
 
 @pytest.mark.real
 def test_on_rabbitmq_and_postgresql_nothing_is_lost(
-    house: ComposeHouse, record_property: Callable[[str, object], None]
+    house: ComposeHouse, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
+    shutil.copy(house.bootstrap, tmp_path)  # the logs of both sides stay there, the house goes
     targets = [Target(one.name, one.kill) for one in house.lasting]
     targets += [Target("postgres", house.postgres.restart), Target("rabbitmq", house.rabbit.restart)]
     killer = Killer(targets, seed=SEED, strikes=STRIKES, pause=(0.5, 3.5))
-    with Stage(house.url, house.bootstrap.parent) as stage, Supervisor(house.lasting):
+    with Stage(house.url, tmp_path) as stage, Supervisor(house.lasting):
         reporter = stage.set_up(every=0.25)
         verdict = _play(stage, reporter, killer)
     _judge(verdict, reporter, killer, record_property)
