@@ -58,7 +58,7 @@ def any_facts(draw: st.DrawFn) -> Facts:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(facts=any_facts())
 def test_invariants_of_every_alert(facts: Facts) -> None:
     lawbook = the_lawbook()
