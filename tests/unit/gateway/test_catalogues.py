@@ -72,10 +72,9 @@ def test_the_three_languages_have_the_same_keys_and_no_empty_text() -> None:
 
 
 def test_the_same_values_go_into_every_language() -> None:
-    for key in Catalogue("en").texts:
-        holes = {
-            frozenset(re.findall(r"%\((\w+)\)s", Catalogue(language).texts[key])) for language in LANGUAGES
-        }
+    texts = {language: Catalogue(language).texts for language in LANGUAGES}
+    for key in texts["en"]:
+        holes = {frozenset(re.findall(r"%\((\w+)\)s", texts[language][key])) for language in LANGUAGES}
         assert len(holes) == 1, key
 
 
