@@ -128,7 +128,7 @@ async def test_contact_centre_111_supervises_the_alerts_that_it_holds(house: Hou
 async def test_the_live_list_is_newest_first_pages_and_costs_nothing_when_unchanged(house: House) -> None:
     for _ in range(5):
         await house.ledger.take(house.ledger.alert(received_at=house.parts.now()))
-        house.parts.now.move(timedelta(seconds=1))  # type: ignore[attr-defined]
+        house.parts.now.move(timedelta(seconds=1))  # type: ignore[attr-defined]  # a FrozenNow
     operator = house.as_role("operator")
     first = await house.get("/v1/alerts", operator, limit=2)
     seen = first.json()["items"]
