@@ -18,7 +18,7 @@ from common.identity import Principal, require
 from common.inbox import Effect, Inbox
 from common.parts import Parts
 from common.problems import PartAway, add_handlers
-from common.schemas import PROBLEM_RESPONSES, problem_schemas
+from common.schemas import PROBLEM_RESPONSES, Problem, components_of
 from common.strict_json import StrictBodies
 from common.telemetry import Telemetry
 
@@ -119,6 +119,7 @@ def create_app(
     effects: Mapping[type[Event], Effect] | None = None,
     checks: Mapping[str, Check] | None = None,
     state: Mapping[str, Any] | None = None,
+    shapes: Sequence[type[BaseModel]] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> FastAPI:
     """An app with everything that is the same for all: strict bodies, problems, health, traces.
@@ -128,6 +129,7 @@ def create_app(
         effects: what its events do; they get the internal door too.
         checks: what readiness needs beside the database.
         state: values put on ``app.state`` for the service's own dependencies.
+        shapes: bodies that a route reads by hand and names in its description.
     """
     app = FastAPI(
         title=title,
@@ -152,16 +154,16 @@ def create_app(
         app.include_router(events_door())
     for router in routers:
         app.include_router(router)
-    _describe_problems(app)
+    _describe(app, (Problem, *shapes))
     return app
 
 
-def _describe_problems(app: FastAPI) -> None:
+def _describe(app: FastAPI, shapes: Sequence[type[BaseModel]]) -> None:
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = described()
-        document.setdefault("components", {}).setdefault("schemas", {}).update(problem_schemas())
+        document.setdefault("components", {}).setdefault("schemas", {}).update(components_of(*shapes))
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the framework's own way to extend the document

@@ -44,10 +44,13 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     },
 }
-"""For ``responses=`` of every app; the schema they name is added by ``problem_schemas``."""
+"""For ``responses=`` of every app; the schema they name is added by ``components_of``."""
 
 
-def problem_schemas() -> dict[str, Any]:
-    """Components of an OpenAPI document that answers with problems."""
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {**problem.pop("$defs"), "Problem": problem}
+def components_of(*shapes: type[BaseModel]) -> dict[str, Any]:
+    """``components/schemas`` of an OpenAPI document: these shapes, and those they are made of."""
+    found: dict[str, Any] = {}
+    for shape in shapes:
+        schema = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+        found |= {**schema.pop("$defs", {}), shape.__name__: schema}
+    return found

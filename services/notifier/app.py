@@ -18,6 +18,7 @@ from notifier.jobs import jobs
 from notifier.lawbook import Lawbook
 from notifier.router import ROUTERS
 from notifier.router.counter import Counter
+from notifier.schemas import ReceiptIn
 from notifier.service.desk import Desk
 from notifier.service.dispatch import Dispatcher
 from notifier.service.endpoints import list_lanes
@@ -61,7 +62,12 @@ def build(settings: Settings, parts: Parts) -> Service:
     return Service(
         name="notifier",
         app=create_app(
-            parts, title="Dabyl notifier", routers=ROUTERS, effects=consumed, state={"counter": counter}
+            parts,
+            title="Dabyl notifier",
+            routers=ROUTERS,
+            effects=consumed,
+            state={"counter": counter},
+            shapes=[ReceiptIn],
         ),
         effects=consumed,
         jobs=jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
