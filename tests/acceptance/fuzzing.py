@@ -87,6 +87,7 @@ class Fuzzer:
         roles: Sequence[str],
         known: Mapping[str, Sequence[str]],
     ) -> None:
+        assert not set(_dangling(document)), "a description that names shapes it does not have"
         self._schema = schemathesis.openapi.from_dict(dict(document))
         self._url = url
         self._bearer = bearer
@@ -118,7 +119,7 @@ class Fuzzer:
             for mode in MODES:
                 self._generate(operation, mode, examples)
             for number, case in enumerate(islice(self._edges(operation), edges)):
-                self._try(case, self._roles[number % len(self._roles)], number)
+                self._try(case, number)
         return self.found
 
     def _generate(self, operation: Operation, mode: GenerationMode, examples: int) -> None:
@@ -132,11 +133,10 @@ class Fuzzer:
         )
         @given(
             case=operation.as_strategy(generation_mode=mode),
-            role=st.sampled_from(self._roles),
             chance=st.integers(0, 3),
         )
-        def attempt(case: AnyCase, role: str, chance: int) -> None:
-            self._try(case, role, chance)
+        def attempt(case: AnyCase, chance: int) -> None:
+            self._try(case, chance)
 
         try:
             attempt()
@@ -148,9 +148,9 @@ class Fuzzer:
             operation, generation_modes=list(MODES), generation_config=self._schema.config.generation
         )
 
-    def _try(self, case: AnyCase, role: str, chance: int) -> None:
+    def _try(self, case: AnyCase, chance: int) -> None:
         label = case.operation.label
-        role = self._likely(label, role, chance)
+        role = self._next_role(label, chance)
         self._aim(case, chance)
         token = self._bearer(role)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -181,10 +181,11 @@ class Fuzzer:
                 text = " ".join(str(failure).split())[:300]
                 self.found.blame(label, f"{type(failure).__name__} as {role}: {text}")
 
-    def _likely(self, label: str, role: str, chance: int) -> str:
-        """Three times in four a role that was let in before: a refusal at the door tests the door only."""
+    def _next_role(self, label: str, chance: int) -> str:
+        """In turn; three times in four one that was let in before: a refusal tests the door only."""
         known = self._let_in[label]
-        return known[self.found.answers.total() % len(known)] if chance and known else role
+        asked = self.found.reached[label].total()
+        return known[asked % len(known)] if chance and known else self._roles[asked % len(self._roles)]
 
     def _aim(self, case: AnyCase, chance: int) -> None:
         """Let three in four cases meet something that exists, and none wait for news."""
@@ -194,6 +195,25 @@ class Fuzzer:
                     case.path_parameters[name] = ids[chance % len(ids)]
         if case.query and "wait" in case.query:
             case.query["wait"] = 0 if str(case.query["wait"]).strip().isdigit() else case.query["wait"]
+
+
+def _dangling(document: Mapping[str, Any]) -> Iterator[str]:
+    """References inside the document that lead nowhere: what they stand for would not be tested."""
+
+    def walk(value: Any) -> Iterator[str]:
+        for item in (
+            value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        ):
+            yield from walk(item)
+        if isinstance(value, Mapping) and isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+
+    for reference in walk(document):
+        place: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            place = place.get(part) if isinstance(place, Mapping) else None
+        if place is None:
+            yield reference
 
 
 def _problem_faults(

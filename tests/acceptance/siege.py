@@ -62,17 +62,16 @@ class Siege:
         sent = reporting.send(self.calls, reporting.an_alert())
         deliveries = reporting.until(lambda: reporting.deliveries_of(self.calls, sent["id"]), seconds=20)
         coordinator = self.calls.token(agency="regional-child-rights-body-kz-75")
-        cases = self.calls.get("/v1/cases", token=coordinator)["items"]
+        cases = reporting.until(
+            lambda: self.calls.get("/v1/cases", token=coordinator)["items"], seconds=20, every=0.2
+        )
         listed = self.calls.get("/v1/alerts", token=operator)["items"]
         agencies = [str(one["agency"]) for one in deliveries if one["agency"]]
         endpoints = self.calls.get("/v1/endpoints", token=registrar)["items"]
         return {
             "alert_id": [str(sent["id"]), *(str(one["id"]) for one in listed[:3])],
-            # Half of them the police's, whose token is among those that are tried.
-            "delivery_id": sorted(
-                (str(one["id"]) for one in deliveries if one["role"] == "internal_affairs"), reverse=True
-            )
-            + [str(one["id"]) for one in deliveries if one["role"] != "internal_affairs"][:1],
+            # The police's, whose token is among those that are tried: own for one, others' for the rest.
+            "delivery_id": [str(one["id"]) for one in deliveries if one["role"] == "internal_affairs"],
             "case_id": [str(one["id"]) for one in cases],
             "reference": [*agencies, "internal-affairs-kz-75"],
             "endpoint_id": [str(one["id"]) for one in endpoints],
