@@ -203,6 +203,9 @@ class AlertOut(Out):
     states: dict[str, int]
     escalation_level: int
     oldest_unanswered_at: datetime | None
+    needs_a_person: Literal["nobody_obliged"] | None = Field(
+        default=None, description="the law lays no duty on anybody: somebody must look"
+    )
     trace_id: str | None
 
 

@@ -269,6 +269,7 @@ class AlertRow:
     states: dict[str, int] = field(default_factory=dict)
     oldest_unanswered_at: datetime | None = None
     escalation_level: int = 0
+    needs_a_person: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -282,9 +283,9 @@ class AlertRow:
         return sum(n for state, n in self.states.items() if state not in {"cancelled", "superseded"})
 
     @property
-    def needs_a_person(self) -> int:
-        """Deliveries that will not move by themselves."""
-        return self.states.get("dead", 0) + self.states.get("rejected", 0)
+    def stuck(self) -> int:
+        """What will not move by itself: deliveries, or an alert for which the law names nobody."""
+        return self.states.get("dead", 0) + self.states.get("rejected", 0) + bool(self.needs_a_person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,12 +301,14 @@ class Tally:
 def tally(rows: Iterable[AlertRow]) -> Tally:
     """Counts over all deliveries of these alerts; each counts once."""
     sums: dict[str, int] = {}
+    stuck = 0
     for row in rows:
+        stuck += row.stuck
         for state, number in row.states.items():
             sums[state] = sums.get(state, 0) + number
     return Tally(
         waiting=sums.get("waiting", 0) + sums.get("leased", 0),
         unanswered=sums.get("transmitted", 0),
-        stuck=sums.get("dead", 0) + sums.get("rejected", 0),
+        stuck=stuck,
         answered=sums.get("acknowledged", 0),
     )

@@ -27,12 +27,14 @@ alerts = Table(
     Column("territory", String(9), nullable=False),
     # Codes only (concerns, flags, reporter's role): what the clocks were computed from.
     Column("facts", Json, nullable=False),
-    Column("edition", String(60), nullable=False),
+    Column("edition", String(200), nullable=False),
     Column("urgency", String(9), nullable=False),
     # The reporter's and the implicated agencies' ids, as they came: sealed for this service.
     Column("routing", LargeBinary, nullable=False),
     Column("advisories", Json, nullable=False),
     Column("withheld", Json, nullable=False),
+    # Why somebody must look: the law lays no duty on anybody for this alert.
+    Column("needs_a_person", String(40)),
     Column("traceparent", String(55)),
 )
 Index("ix_alerts_received_at_id", alerts.c.received_at, alerts.c.id)
@@ -58,7 +60,7 @@ obligations = Table(
     Column("rule", String(40), nullable=False),
     Column("kind", String(6), nullable=False),
     Column("force", String(20), nullable=False),
-    Column("edition", String(60), nullable=False),
+    Column("edition", String(200), nullable=False),
     Column("citation", Json, nullable=False),
     Column("duty", Json, nullable=False),
     Column("obliged", String(60), nullable=False),

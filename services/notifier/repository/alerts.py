@@ -27,6 +27,7 @@ class AlertRow:
     advisories: Sequence[Mapping[str, Any]]
     withheld: Sequence[Mapping[str, Any]]
     traceparent: str | None
+    needs_a_person: str | None
     routing: bytes = field(repr=False)
 
 
@@ -42,6 +43,7 @@ _ALERT = (
     alerts.c.advisories,
     alerts.c.withheld,
     alerts.c.traceparent,
+    alerts.c.needs_a_person,
     alerts.c.routing,
 )
 

@@ -30,6 +30,8 @@ from notifier.service.desk import Desk
 from notifier.service.notices import Written, write
 
 REGIONAL_BODY = "regional_child_rights_body"
+NOBODY_OBLIGED = "nobody_obliged"
+"""The law names nobody for such an alert: an operator must find who helps, it must not lie unseen."""
 
 
 async def plan_alert(session: Session, desk: Desk, event: AlertReceived, *, now: datetime) -> None:
@@ -85,6 +87,11 @@ async def plan_alert(session: Session, desk: Desk, event: AlertReceived, *, now:
         ],
     )
     await publish(session, _opened(desk, event, planned), subject=event.alert_id, now=lambda: now)
+    if evaluation.needs_a_person:
+        await add_acts(
+            session, [act("alert.nobody_obliged", at=now, alert_id=event.alert_id, reason=NOBODY_OBLIGED)]
+        )
+        log.warning("alert_needs_a_person", alert_id=str(event.alert_id), reason=NOBODY_OBLIGED)
     log.info("alert_planned", alert_id=str(event.alert_id), edition=edition.id, count=len(planned.deliveries))
 
 
@@ -199,6 +206,7 @@ def _alert_row(
         "routing": sealed,
         "advisories": [plain(each.as_row()) for each in evaluation.advisories],
         "withheld": withheld,
+        "needs_a_person": NOBODY_OBLIGED if evaluation.needs_a_person else None,
         "traceparent": traceparent,
     }
 

@@ -107,6 +107,7 @@ async def summaries(session: Session, seen: Sequence[Seen]) -> list[dict[str, An
                 "states": dict(tally.states),
                 "escalation_level": tally.escalation_level,
                 "oldest_unanswered_at": tally.oldest_unanswered_at,
+                "needs_a_person": each.alert.needs_a_person,
                 "trace_id": each.trace_id,
             }
         )

@@ -192,3 +192,18 @@ async def test_every_act_is_on_record(ledger: Ledger) -> None:
     planned = await rows(ledger, deliveries)
     assert {row.subject_id for row in acts if row.action == "delivery.planned"} == {row.id for row in planned}
     assert [row.action for row in acts].count("alert.planned") == 1
+
+
+async def test_an_alert_for_which_the_law_names_nobody_calls_for_a_person(ledger: Ledger) -> None:
+    silent = ledger.alert(concerns=(Concern.OTHER,))
+    await ledger.take(silent)
+    assert await rows(ledger, deliveries) == []
+    [row] = await rows(ledger, alerts)
+    assert row.needs_a_person == "nobody_obliged"
+    assert await rows(ledger, audit, action="alert.nobody_obliged")
+
+
+async def test_an_alert_that_obliges_somebody_calls_for_nobody_else(ledger: Ledger) -> None:
+    await ledger.take(ledger.alert())
+    [row] = await rows(ledger, alerts)
+    assert row.needs_a_person is None

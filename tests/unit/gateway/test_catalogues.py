@@ -32,6 +32,7 @@ FAMILIES = (
     "code",
     "group",
     "duty_state",
+    "needs",
     "span",
     "clock",
     "refusal",

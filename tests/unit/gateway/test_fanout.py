@@ -108,5 +108,5 @@ def test_counts_begin_with_what_is_worst() -> None:
 
 def test_a_row_counts_what_counts() -> None:
     row = AlertRow(uuid4(), START, states={"acknowledged": 2, "dead": 1, "cancelled": 3})
-    assert (row.total, row.answered, row.needs_a_person) == (3, 2, 1)
+    assert (row.total, row.answered, row.stuck) == (3, 2, 1)
     assert tally([row, row]).stuck == 2

@@ -25,7 +25,7 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), "postgresql"),
             nullable=False,
         ),
-        sa.Column("edition", sa.String(length=60), nullable=False),
+        sa.Column("edition", sa.String(length=200), nullable=False),
         sa.Column("urgency", sa.String(length=9), nullable=False),
         sa.Column("routing", sa.LargeBinary(), nullable=False),
         sa.Column(
@@ -38,6 +38,7 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), "postgresql"),
             nullable=False,
         ),
+        sa.Column("needs_a_person", sa.String(length=40), nullable=True),
         sa.Column("traceparent", sa.String(length=55), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
     )
@@ -166,7 +167,7 @@ def upgrade() -> None:
         sa.Column("rule", sa.String(length=40), nullable=False),
         sa.Column("kind", sa.String(length=6), nullable=False),
         sa.Column("force", sa.String(length=20), nullable=False),
-        sa.Column("edition", sa.String(length=60), nullable=False),
+        sa.Column("edition", sa.String(length=200), nullable=False),
         sa.Column(
             "citation",
             sa.JSON().with_variant(postgresql.JSONB(astext_type=Text()), "postgresql"),
