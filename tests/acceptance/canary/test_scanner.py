@@ -64,9 +64,11 @@ def test_each_encoding_is_found(told: str, written: bytes) -> None:
     assert found(written), told
 
 
-@pytest.mark.parametrize("text", [CANARY.kazakh, CANARY.latin, IIN, NAME])
+@pytest.mark.parametrize(
+    "text", [CANARY.kazakh, CANARY.latin, IIN, NAME], ids=["kazakh", "latin", "number", "name"]
+)
 @pytest.mark.parametrize("shift", range(5))
-@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode], ids=["plain", "url"])
 def test_base64_is_found_wherever_it_begins(text: str, shift: int, encode: object) -> None:
     assert callable(encode)
     assert found(encode(b"?>~\xff\xfe"[:shift] + text.encode() + b"~~?\xfb"))
