@@ -255,6 +255,22 @@ def law_explain(
         print(line)
 
 
+@law.command("diff")
+def law_diff(
+    before: Annotated[str, typer.Argument(help="edition id, or a day such as 2026-06-01")],
+    after: Annotated[str, typer.Argument(help="edition id, or a day")],
+    language: Annotated[Literal["kk", "ru", "en"], typer.Option("--lang", help="kk, ru or en")] = "en",
+) -> None:
+    """Say what an amendment changes: rules that came, went or read differently."""
+    from dabyl.reading import compare
+
+    try:
+        lines = compare(before, after, language=language)
+    except KeyError:
+        raise typer.BadParameter("we hold no such edition; give its id or a day") from None
+    print("\n".join(lines) or "Nothing changed.")
+
+
 @app.command(hidden=True)
 def simulate(
     roster: Annotated[Path, typer.Option(help="who is simulated")],
