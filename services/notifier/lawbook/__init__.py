@@ -26,7 +26,7 @@ from notifier.lawbook.years import read_calendar
 
 LAW = Path(__file__).parent.parent / "law"
 _EARLY = "~"
-_LONGEST_ID = 60
+_LONGEST_ID = 200
 """As the ledger stores it."""
 
 __all__ = ["LAW", "ActEdition", "LawUnreadable", "Lawbook"]
