@@ -177,7 +177,7 @@ def test_without_any_calendar_file_the_library_counts_and_every_year_is_provisio
         (
             "edition.yaml",
             "edition: joint_order_2026",
-            "edition: joint_order_of_the_five_ministers_2026",
+            "edition: joint_order_" + "of_the_five_ministers_" * 9 + "2026",
             "longer than",
         ),
         ("edition.yaml", "from: 2026-06-13", "from: soon", "from is not a date"),
