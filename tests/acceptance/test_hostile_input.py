@@ -18,7 +18,7 @@ from tests.acceptance.raw import Answer, ask
 from tests.acceptance.siege import SCHOOL, Siege, told
 
 CANARY = Canary.new()
-PUBLIC_EXAMPLES, OWN_EXAMPLES, EDGES = 8, 6, 30
+PUBLIC_EXAMPLES, OWN_EXAMPLES, EDGES = 6, 5, 24
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(420)]
 CANARY, PLANTED = Canary.new(), Canary.new()
 SCANNER, PLANT_FINDER = Scanner(CANARY), Scanner(PLANTED)
 CLIENT_SPAN = "00f067aa0ba902b7"
-EXAMPLES, EDGES = 5, 20
+EXAMPLES, EDGES = 3, 12
 HONEST = ("internal_affairs", "regional_child_rights_body", "regional_child_ombudsman")
 
 
