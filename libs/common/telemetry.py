@@ -22,6 +22,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -130,7 +131,10 @@ class Telemetry:
         self, service: str, endpoint: str | None = None, *, exporter: SpanExporter | None = None
     ) -> None:
         self.service = service
-        self.provider = TracerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
+        # Always on: a caller whose traceparent says "not sampled" must not switch our record off.
+        self.provider = TracerProvider(
+            sampler=ALWAYS_ON, resource=Resource({"service.name": service}), shutdown_on_exit=False
+        )
         if exporter is None and endpoint:
             exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
         if exporter is not None:

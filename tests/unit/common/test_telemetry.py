@@ -262,3 +262,16 @@ def test_a_line_within_a_span_names_its_trace(logged: Any, telemetry: Telemetry)
         log.info("alert_received")
     [line] = logged()
     assert line["trace_id"] == TRACE
+
+
+def test_a_caller_cannot_switch_the_record_off() -> None:
+    kept = InMemorySpanExporter()
+    telemetry = Telemetry("intake", exporter=kept)
+    unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+    with telemetry.span("intake.receive_alert", parent=unsampled):
+        pass
+    telemetry.provider.force_flush()
+    [span] = kept.get_finished_spans()
+    assert span.context is not None
+    assert format(span.context.trace_id, "032x") == "0af7651916cd43dd8448eb211c80319c"
+    telemetry.close()
