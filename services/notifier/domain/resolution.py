@@ -80,9 +80,10 @@ class Directory:
         return stand_in if stand_in and self.is_absent(role, territory, moment) else role
 
     def holder(self, role: str, territory: str, moment: datetime) -> Holder | None:
-        """The agency that answers for ``role``: nearest upward, primary before others, excluded ones never.
+        """The agency that answers for ``role``: nearest upward, the primary one, excluded ones never.
 
-        Ties end by id, so that every worker finds the same.
+        One that is not marked primary is never told by its place alone: in the register every school
+        and clinic holds its role so. Ties end by id, so that every worker finds the same.
         """
         acting = self.effective_role(role, territory, moment)
         for level in chain(territory):
@@ -100,13 +101,13 @@ class Directory:
         )
 
     def _at(self, role: str, level: str, moment: datetime) -> UUID | None:
-        found: Iterable[Holding] = (
-            holding
+        found: Iterable[UUID] = (
+            holding.agency_id
             for holding in self.holdings
             if holding.role == role
             and holding.territory == level
+            and holding.is_primary
             and holding.agency_id not in self.excluded
             and holding.holds_at(moment)
         )
-        best = min(found, key=lambda holding: (not holding.is_primary, str(holding.agency_id)), default=None)
-        return best.agency_id if best else None
+        return min(found, key=str, default=None)

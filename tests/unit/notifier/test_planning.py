@@ -214,13 +214,15 @@ def test_territories_lie_in_one_another(territory: str, levels: tuple[str, ...])
     assert chain(territory) == levels
 
 
-def test_the_nearest_holder_upward_answers_and_the_primary_one_before_others() -> None:
+def test_the_nearest_primary_holder_upward_answers() -> None:
     near, far, second = uuid4(), uuid4(), uuid4()
     directory = Directory(
         (
             Holding(far, "police", "KZ-75", LONG_AGO),
             Holding(second, "police", "751200000", LONG_AGO, is_primary=False),
             Holding(near, "police", "751200000", LONG_AGO),
+            Holding(second, "police", "751210000", LONG_AGO, is_primary=False),
+            Holding(second, "education_org", "KZ-75", LONG_AGO, is_primary=False),
         )
     )
 
@@ -231,6 +233,7 @@ def test_the_nearest_holder_upward_answers_and_the_primary_one_before_others() -
     assert who("751210000") == near
     assert who("KZ-75") == far
     assert who("KZ-10") is None
+    assert directory.holder("education_org", "KZ-75", NOW) is None  # nobody is told by its place alone
 
 
 @given(st.integers(-3, 3))
