@@ -53,7 +53,7 @@ unit: .venv/.tools
 .PHONY: test
 test: check ## everything, on SQLite + PostgreSQL and memory + RabbitMQ, which it provides itself
 	@$(BIN)/pytest --quiet -n $(WORKERS) --dist loadfile --db both --bus both -m "not kill and not browser"
-	@$(BIN)/pytest --quiet --db both --bus both -m "kill or browser"
+	@$(BIN)/pytest --quiet -n $(WORKERS) --dist loadgroup --db both --bus both -m "kill or browser"
 
 .PHONY: contracts
 contracts: .venv/.runtime ## write contracts/ and docs/law.md again: schemas, descriptions, the law as a page

@@ -8,7 +8,7 @@ from gateway.domain.identity import Role
 from tests.e2e.conftest import Site
 from tests.factories.gateway import ALERT, CHILD, DELIVERY, show_alert, show_notice
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("embedded")]
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 

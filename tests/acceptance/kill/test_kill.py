@@ -39,6 +39,7 @@ def house(tmp_path: Path) -> Iterator[ComposeHouse]:
 
 
 @pytest.mark.real
+@pytest.mark.xdist_group("spread")
 def test_on_rabbitmq_and_postgresql_nothing_is_lost(
     house: ComposeHouse, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
@@ -54,6 +55,7 @@ def test_on_rabbitmq_and_postgresql_nothing_is_lost(
     assert all(one.starts > 1 for one in house.lasting)
 
 
+@pytest.mark.xdist_group("embedded")
 def test_on_the_embedded_stack_nothing_is_lost(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
