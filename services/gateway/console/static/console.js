@@ -92,7 +92,11 @@ function follow(area) {
   });
   source.addEventListener("away", () => say(true));
   source.addEventListener("end", () => location.reload());
-  source.addEventListener("error", () => say(true));
+  source.addEventListener("error", () => {
+    say(true);
+    // Closed for good means that the stream was refused, e.g. signed out before it opened: the page itself will say why.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2000);
+  });
   addEventListener("pagehide", () => source.close());
 }
 
