@@ -180,6 +180,9 @@ class ObligationOut(DutyOut):
     alarmed_at: datetime | None
     breached_at: datetime | None
     evidence: UUID | None
+    explanation: dict[str, list[str]] = Field(
+        description="by language (kk, ru, en): paragraph, force, reading used, how the clock was counted"
+    )
 
 
 class ObligationsOut(Out):

@@ -175,6 +175,30 @@ def show_alert(house: House, **more: Any) -> None:
         f"/v1/alerts/{ALERT}/deliveries",
         {"items": [a_delivery(house, **more)], "next": None},
     )
+    house.upstreams.put("notifier", "GET", f"/v1/alerts/{ALERT}/obligations", {"items": [a_duty(house)]})
+
+
+def a_duty(house: House, **more: Any) -> dict[str, Any]:
+    at = house.now()
+    return {
+        "rule": "R136-15a",
+        "citation": {"kk": "15-тармақ", "ru": "п. 15"},
+        "duty": {"kk": "Қарау", "ru": "Рассмотреть"},
+        "obliged": "internal_affairs",
+        "recipient": None,
+        "state": "open",
+        "force": "joint order",
+        "due_at": (at + timedelta(hours=20)).isoformat(),
+        "breach_at": None,
+        "breached_at": None,
+        "obliged_agency": str(POLICE),
+        "explanation": {
+            "kk": ["R136-15a · 15-тармақ", "Мәтінде мерзім жоқ"],
+            "ru": ["R136-15a · п. 15", "Срока в тексте нет"],
+            "en": ["R136-15a · para. 15", "The text gives no limit"],
+        },
+        **more,
+    }
 
 
 def a_delivery(house: House, **more: Any) -> dict[str, Any]:
@@ -232,15 +256,7 @@ def show_notice(house: House, **more: Any) -> None:
     house.upstreams.put("notifier", "GET", "/v1/inbox", {"items": [], "next": None})
     house.upstreams.put("notifier", "GET", "/v1/deliveries", {"items": [delivery], "next": None})
     house.upstreams.put("notifier", "GET", f"/v1/deliveries/{DELIVERY}", delivery)
-    duty = {
-        "rule": "R136-15",
-        "citation": {"kk": "15-тармақ", "ru": "п. 15"},
-        "duty": {"kk": "Қарау", "ru": "Рассмотреть"},
-        "state": "open",
-        "force": "joint order",
-        "due_at": at,
-        "obliged_agency": str(POLICE),
-    }
+    duty = a_duty(house, rule="R136-15", due_at=at)
     other = {**duty, "rule": "R136-9", "obliged_agency": None}
     house.upstreams.put("notifier", "GET", f"/v1/alerts/{HANDLE}/obligations", {"items": [other, duty]})
     house.upstreams.put(

@@ -12,7 +12,7 @@ from common.telemetry import log
 from gateway.adapters.reading import Question, ask
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import Bearer
-from gateway.domain.inbox import Notice, OwnDuty
+from gateway.domain.inbox import Notice, OwedDuty, in_working_order
 from gateway.domain.ports import Services
 from gateway.errors import PageUnknown, ServiceUnreachable
 
@@ -20,7 +20,7 @@ _ALERT = TypeAdapter(AlertRow)
 _ALERTS = TypeAdapter(list[AlertRow])
 _DELIVERIES = TypeAdapter(list[Delivery])
 _NOTICE = TypeAdapter(Notice)
-_DUTIES = TypeAdapter(list[OwnDuty])
+_DUTIES = TypeAdapter(list[OwedDuty])
 _RECEIPT = TypeAdapter(Receipt)
 
 Shape = TypeVar("Shape")
@@ -51,6 +51,12 @@ class NotifierDesk:
         """Every delivery of one alert."""
         found = await self._get(bearer, f"/v1/alerts/{alert_id}/deliveries", "/v1/alerts/{id}/deliveries")
         return _parse(_DELIVERIES, [_delivery(one) for one in found["items"]])
+
+    async def list_duties(self, bearer: Bearer, alert_id: UUID) -> list[OwedDuty]:
+        """Every duty of one alert, open ones first, the soonest due on top."""
+        found = await self._get(bearer, f"/v1/alerts/{alert_id}/obligations", "/v1/alerts/{id}/obligations")
+        duties = _parse(_DUTIES, found["items"])
+        return in_working_order(duties)
 
     async def _get(
         self, bearer: Bearer, target: str, route: str, query: Mapping[str, str] | None = None
@@ -84,7 +90,7 @@ class NotifierInbox:
             raise PageUnknown
         return _notice(found)
 
-    async def list_own_duties(self, bearer: Bearer, notice: Notice) -> list[OwnDuty]:
+    async def list_own_duties(self, bearer: Bearer, notice: Notice) -> list[OwedDuty]:
         """What the law asks of this agency for the same alert, the soonest due first."""
         if notice.alert is None:  # a test notice is about no alert
             return []
@@ -92,9 +98,8 @@ class NotifierInbox:
             target=f"/v1/alerts/{notice.alert}/obligations", route="/v1/alerts/{id}/obligations"
         )
         found = await ask(self._services, "notifier", bearer, question)
-        duties = [duty for duty in _parse(_DUTIES, found["items"]) if duty.obliged_agency == bearer.agency]
-        return sorted(
-            duties, key=lambda duty: (not duty.is_open, duty.due_at is None, duty.due_at, duty.rule)
+        return in_working_order(
+            duty for duty in _parse(_DUTIES, found["items"]) if duty.obliged_agency == bearer.agency
         )
 
     async def answer(self, bearer: Bearer, notice: Notice, receipt: Receipt) -> Receipt:

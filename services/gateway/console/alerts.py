@@ -67,6 +67,7 @@ async def _alert(console: Console, visitor: Visitor, alert_id: UUID, *, live: bo
         "axis": axis,
         "lanes": lanes_of(deliveries, axis, now),
         "states": count_states(deliveries),
+        "duties": await console.alerts.list_duties(bearer, alert_id),
         "trace": lay_out(spans),
         "now": now,
         "live": live,

@@ -1,8 +1,8 @@
 """A notice as the agency's own page shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,8 +63,8 @@ def in_reading_order(notices: Sequence[Notice]) -> list[Notice]:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnDuty:
-    """What the law asks of the reader's agency for the same alert."""
+class OwedDuty:
+    """A duty of an alert in the ledger; ``explanation`` holds the reasons in words, by language."""
 
     rule: str
     citation: dict[str, str]
@@ -74,11 +74,21 @@ class OwnDuty:
     due_at: datetime | None = None
     obliged_agency: UUID | None = None
     recipient: str | None = None
+    obliged: str = ""
+    breach_at: datetime | None = None
+    breached_at: datetime | None = None
+    explanation: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
         """Whether something is left to do."""
         return self.state in ("pending", "open")
+
+
+def in_working_order(duties: Iterable[OwedDuty]) -> list[OwedDuty]:
+    """What is left to do first, the soonest due on top; without a limit last."""
+    far = datetime.max.replace(tzinfo=UTC)
+    return sorted(duties, key=lambda duty: (not duty.is_open, duty.due_at or far, duty.rule))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import AgencyRecord, Bearer
-from gateway.domain.inbox import Content, Notice, OwnDuty
+from gateway.domain.inbox import Content, Notice, OwedDuty
 from gateway.domain.routes import Upstream
 from gateway.domain.waterfall import Span
 
@@ -76,6 +76,9 @@ class AlertDesk(Protocol):
     async def list_deliveries(self, bearer: Bearer, alert_id: UUID) -> list[Delivery]:
         """Every delivery of one alert."""
 
+    async def list_duties(self, bearer: Bearer, alert_id: UUID) -> list[OwedDuty]:
+        """Every duty of one alert, open ones first, the soonest due on top."""
+
 
 class InboxDesk(Protocol):
     """What an agency's pages read and write."""
@@ -86,7 +89,7 @@ class InboxDesk(Protocol):
     async def get_notice(self, bearer: Bearer, delivery_id: UUID) -> Notice:
         """One notice."""
 
-    async def list_own_duties(self, bearer: Bearer, notice: Notice) -> list[OwnDuty]:
+    async def list_own_duties(self, bearer: Bearer, notice: Notice) -> list[OwedDuty]:
         """What the law asks of this agency for the same alert, the soonest due first."""
 
     async def open_content(self, bearer: Bearer, notice: Notice) -> Content:

@@ -10,17 +10,23 @@ from common.identity import Caller, Principal, require
 from notifier.router.counter import AtCounter
 from notifier.schemas import FactsIn, ObligationOut, ObligationsOut, PreviewOut, ReasonedDutyOut
 from notifier.service import preview, reading
+from notifier.service.explaining import explained
 
 router = APIRouter(prefix="/v1", tags=["obligations"])
 
 
 @router.get("/alerts/{alert_id}/obligations", summary="The duties of an alert")
-async def list_obligations(alert_id: UUID, session: Reading, caller: Caller) -> ObligationsOut:
+async def list_obligations(
+    alert_id: UUID, session: Reading, caller: Caller, counter: AtCounter
+) -> ObligationsOut:
     """Those in which the caller is a party; the operator and contact centre 111 see all."""
     seen = await reading.see_alert(session, caller, alert_id)
     advisories, withheld = reading.beside(seen)
     return ObligationsOut(
-        items=[ObligationOut.model_validate(row) for row in await reading.list_obligations(session, seen)],
+        items=[
+            ObligationOut.model_validate(explained(counter.desk, row))
+            for row in await reading.list_obligations(session, seen)
+        ],
         advisories=[ReasonedDutyOut.model_validate(row) for row in advisories],
         withheld=[ReasonedDutyOut.model_validate(row) for row in withheld],
     )

@@ -1,12 +1,14 @@
 """Who sees what: operator ids and states, agencies their own, everybody else nothing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from common.ids import pairwise
+from common.testing import FrozenNow
+from notifier.domain.calendar import LOCAL
 from notifier.models import deliveries, obligations
 from tests.service.notifier.conftest import House
 
@@ -230,3 +232,44 @@ async def test_a_preview_of_nonsense_is_refused_without_an_echo(house: House, ch
     assert answer.status_code == 422, answer.text
     assert "secret" not in answer.text
     assert "narrative" not in answer.text
+
+
+async def test_every_duty_says_in_three_languages_why_and_by_when(house: House, alert_id: UUID) -> None:
+    operator = house.as_role("operator")
+    duties = await items(house, f"/v1/alerts/{alert_id}/obligations", operator)
+    assert {duty["state"] for duty in duties} >= {"open", "pending"}
+    for duty in duties:
+        edition = house.ledger.desk.lawbook.edition(duty["edition"])
+        told = duty["explanation"]
+        assert set(told) == {"kk", "ru", "en"}
+        for language, lines in told.items():
+            citation = edition.rule(duty["rule"]).citation.trilingual()[language]
+            assert lines[0].startswith(f"{duty['rule']} · {citation} · ")
+            reading = edition.rule(duty["rule"]).reading
+            assert reading is None or any(reading.trilingual()[language] in line for line in lines)
+            if duty["due_at"] is not None:
+                due = datetime.fromisoformat(duty["due_at"]).astimezone(LOCAL)
+                assert any(f"{due:%d.%m.%Y %H:%M:%S}" in line for line in lines), lines
+
+
+async def test_the_clock_in_words_is_the_clock_in_the_ledger_also_after_its_true_start(
+    house: House, alert_id: UUID, now: FrozenNow
+) -> None:
+    """The projected limits of a pending duty are replaced in words as well when its holder is told."""
+
+    async def upward() -> dict[str, Any]:
+        operator = house.as_role("operator")
+        found = await items(house, f"/v1/alerts/{alert_id}/obligations", operator)
+        return next(duty for duty in found if duty["rule"] == "R136-12.1")
+
+    before = await upward()
+    assert before["state"] == "pending"
+    assert any("starts when" in line for line in before["explanation"]["en"])
+    now.move(timedelta(minutes=50))
+    body = house.as_agency("regional_child_rights_body")
+    await house.get("/v1/inbox", body)
+    after = await upward()
+    assert after["due_at"] > before["due_at"]
+    due = datetime.fromisoformat(after["due_at"]).astimezone(LOCAL)
+    assert any(f"{due:%H:%M:%S}" in line for line in after["explanation"]["en"])
+    assert not any("starts when" in line for line in after["explanation"]["en"])
