@@ -59,5 +59,17 @@ class AgencyUnknown(Forbidden):
     """These credentials name no agency."""
 
 
+class ProposalUnknown(NotFound):
+    """There is no such proposal for this caller."""
+
+
+class SecondPersonNeeded(Conflict):
+    """Another person of the same body must confirm this."""
+
+
+class ProposalExpired(Conflict):
+    """Nobody confirmed this proposal in time; propose it again."""
+
+
 class RegistryAway(Unavailable):
     """The registry gave no snapshot."""

@@ -12,6 +12,7 @@ from notifier.models.directory import (
     mandates,
 )
 from notifier.models.metadata import METADATA
+from notifier.models.proposals import proposals
 from notifier.models.records import audit, escalations, security_events
 
 add_tables(METADATA)
@@ -32,6 +33,7 @@ __all__ = [
     "mandates",
     "notices",
     "obligations",
+    "proposals",
     "receipts",
     "security_events",
 ]

@@ -25,7 +25,8 @@ audit = Table(
     Column("id", Uuid, primary_key=True),
     Column("at", UTCDateTime, nullable=False),
     Column("action", String(40), nullable=False),
-    Column("actor", String(80), nullable=False),
+    # A token's subject; the gateway takes as many letters.
+    Column("actor", String(200), nullable=False),
     Column("alert_id", Uuid),
     Column("subject_id", Uuid),
     Column("detail", Json, nullable=False),
@@ -39,7 +40,8 @@ security_events = Table(
     Column("id", Uuid, primary_key=True),
     Column("at", UTCDateTime, nullable=False),
     Column("kind", String(40), nullable=False),
-    Column("actor", String(80), nullable=False),
+    # A token's subject; the gateway takes as many letters.
+    Column("actor", String(200), nullable=False),
     Column("agency_id", Uuid),
     Column("delivery_id", Uuid),
     Column("endpoint_id", Uuid),
