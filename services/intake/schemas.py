@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from common.contracts.vocabulary import (
@@ -20,6 +20,7 @@ from common.contracts.vocabulary import (
 from common.schemas import In, Out
 from intake.domain.child import Child
 from intake.domain.report import Report
+from intake.domain.source import Publication, Screening
 from intake.domain.territory import REGIONS, Territory, read_territory
 
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -58,6 +59,7 @@ TerritoryCode = Annotated[
 Short = Annotated[
     Annotated[str, StringConstraints(max_length=100)] | None, BeforeValidator(_blank_is_unknown)
 ]
+WrittenDate = Annotated[date, BeforeValidator(_written_date), Field(examples=["2026-10-23"])]
 Line = Annotated[Annotated[str, StringConstraints(max_length=500)] | None, BeforeValidator(_blank_is_unknown)]
 Text = Annotated[
     Annotated[str, StringConstraints(max_length=20_000)] | None, BeforeValidator(_blank_is_unknown)
@@ -86,6 +88,26 @@ class OffenderIn(In):
     agency: UUID | None = None
 
 
+class PublicationIn(In):
+    """What was read in the media, joint order ¶4(5)."""
+
+    address: Annotated[str, StringConstraints(min_length=1, max_length=2048, strip_whitespace=True)]
+    discovered_on: WrittenDate
+    copy_digest: Annotated[
+        str | None, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the copy that was kept")
+    ] = None
+
+
+class ScreeningIn(In):
+    """A test found a child at risk. Results below the threshold are not reported."""
+
+    instrument: Annotated[
+        str, Field(pattern="^[a-z0-9][a-z0-9_.-]{0,59}$", description="code of the test", examples=["phq-a"])
+    ]
+    result: Literal["over_threshold", "critical"]
+    taken_on: WrittenDate
+
+
 class AlertIn(In):
     """What an agency's system tells. Only the place and the concerns must be known."""
 
@@ -109,6 +131,16 @@ class AlertIn(In):
     narrative: Text = None
     reference: Annotated[Short, Field(description="own number of this report, unique at the sender")] = None
     reported_by: ReportedBy | None = Field(None, description="default `head` for a school's system")
+    publication: PublicationIn | None = Field(None, description="makes the occasion `media`")
+    screening: ScreeningIn | None = Field(None, description="makes the channel `survey`")
+
+    @model_validator(mode="after")
+    def _source_fits(self) -> "AlertIn":
+        if self.publication is not None and self.occasion not in (None, Occasion.MEDIA):
+            raise PydanticCustomError("occasion_contradicts", "a publication is the occasion `media`")
+        if self.screening is not None and self.channel not in (None, Channel.SURVEY):
+            raise PydanticCustomError("channel_contradicts", "a screening comes by the channel `survey`")
+        return self
 
     def to_report(self) -> Report:
         """The report with its defaults filled in."""
@@ -125,8 +157,8 @@ class AlertIn(In):
             offender_relation=str(offender.relation or OffenderRelation.UNKNOWN),
             offender_agency=offender.agency,
             parents_may_be_informed=self.parents_may_be_informed,
-            occasion=str(self.occasion or Occasion.OWN_DUTIES),
-            channel=str(self.channel or Channel.SYSTEM),
+            occasion=str(self.occasion or (Occasion.MEDIA if self.publication else Occasion.OWN_DUTIES)),
+            channel=str(self.channel or (Channel.SURVEY if self.screening else Channel.SYSTEM)),
             reported_by=str(self.reported_by) if self.reported_by else None,
             reference=self.reference,
             child=Child(
@@ -139,6 +171,8 @@ class AlertIn(In):
                 education_org=child.education_org,
             ),
             narrative=self.narrative,
+            publication=Publication(**dict(self.publication)) if self.publication else None,
+            screening=Screening(**dict(self.screening)) if self.screening else None,
         )
 
     def _canonical(self) -> bytes:
@@ -222,6 +256,22 @@ class SourceOut(Out):
     received_at: datetime | None = None
 
 
+class PublicationOut(Out):
+    """What was read in the media."""
+
+    address: str
+    discovered_on: date
+    copy_digest: str | None = None
+
+
+class ScreeningOut(Out):
+    """The test that found the child at risk."""
+
+    instrument: str
+    result: Literal["over_threshold", "critical"]
+    taken_on: date
+
+
 class ContentOut(Out):
     """What this agency may see. A field that is not there may not be seen; ``null`` is unknown."""
 
@@ -234,3 +284,5 @@ class ContentOut(Out):
     summary: str | None = None
     alleged_offender: OffenderOut = OffenderOut()
     source: SourceOut = SourceOut()
+    publication: PublicationOut | None = None
+    screening: ScreeningOut | None = None

@@ -13,6 +13,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from intake.domain.child import Child
+from intake.domain.source import Publication, Screening
 from intake.domain.territory import Territory
 
 LOCAL = ZoneInfo("Asia/Almaty")
@@ -67,6 +68,8 @@ class Report:
     reference: str | None = field(default=None, repr=False)
     child: Child = field(default=Child(), repr=False)
     narrative: str | None = field(default=None, repr=False)
+    publication: Publication | None = field(default=None, repr=False)
+    screening: Screening | None = field(default=None, repr=False)
 
 
 def reporter_of(bodies: Iterable[str]) -> str:
@@ -116,6 +119,8 @@ def child_record(report: Report) -> bytes:
             },
             "narrative": report.narrative,
             "offender_agency": str(report.offender_agency) if report.offender_agency else None,
+            **({"publication": report.publication.written()} if report.publication else {}),
+            **({"screening": report.screening.written()} if report.screening else {}),
         }
     )
 
@@ -153,6 +158,7 @@ def content_of(
         "territory": {"region": facts["territory"], "kato": facts["kato"]},
         "child": {**sealed["child"], "age_band": facts["age_band"]},
         "narrative": sealed["narrative"],
+        **{name: sealed[name] for name in ("publication", "screening") if name in sealed},
         "alleged_offender": {"relation": facts["offender_relation"], "agency": sealed["offender_agency"]},
         "source": {
             "occasion": facts["occasion"],

@@ -33,6 +33,12 @@ CONTENT: dict[str, Any] = {
     },
     "narrative": "ұрып-соққан",
     "summary": "summary by the case manager",
+    "publication": {
+        "address": "https://news.example/1",
+        "discovered_on": "2026-10-23",
+        "copy_digest": "a" * 64,
+    },
+    "screening": {"instrument": "phq-a", "result": "critical", "taken_on": "2026-10-22"},
     "alleged_offender": {"relation": "education_staff", "agency": "7d0c1c0e-0000-4000-8000-00000000000a"},
     "source": {"occasion": "own_duties", "channel": "system", "received_at": "2026-10-23T10:00:00Z"},
 }

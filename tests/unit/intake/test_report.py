@@ -13,6 +13,7 @@ from intake.domain import report as reports
 from intake.domain.child import Child
 from intake.domain.conflict import SCHOOLS, excluded, marks_of
 from intake.domain.report import Report
+from intake.domain.source import Publication, Screening
 from intake.domain.standing import standing_of
 from intake.domain.territory import REGIONS, Territory, read_territory
 
@@ -20,7 +21,16 @@ ROOT = Path(__file__).parents[3]
 AT = datetime(2026, 10, 23, 20, 30, tzinfo=UTC)
 AGENCY = UUID("7d0c1c0e-0000-4000-8000-00000000000a")
 SCHOOL = UUID("7d0c1c0e-0000-4000-8000-00000000000b")
-SECRETS = ("Әлия Қанарейка", "160229600016", "Абай даңғылы 1", "№ 999 мектеп", "ұрып-соққан", "REF-77")
+SECRETS = (
+    "Әлия Қанарейка",
+    "160229600016",
+    "Абай даңғылы 1",
+    "№ 999 мектеп",
+    "ұрып-соққан",
+    "REF-77",
+    "child-777",
+    "canary",
+)
 REPORT = Report(
     territory=Territory("KZ-75", "751210000"),
     concerns=("violence",),
@@ -36,6 +46,8 @@ REPORT = Report(
         education_org="№ 999 мектеп",
     ),
     narrative="ұрып-соққан",
+    publication=Publication("https://news.example/child-777", date(2026, 10, 23), "a" * 64),
+    screening=Screening("phq-a-canary", "critical", date(2026, 10, 22)),
 )
 
 
