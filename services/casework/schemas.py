@@ -4,12 +4,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
-from casework.domain.case import Employee
+from casework.domain.case import Employee, ScopedCoordinator
 from casework.models import Appointment, Case, Task
 from common.schemas import In, Out
 
@@ -111,6 +111,15 @@ class TaskOut(Out):
         return cls(**values, late=row.breached_at is not None)
 
 
+class CoordinatorOut(Out):
+    """Who coordinates one part of the case, and by which rule."""
+
+    scope: Literal["help", "supervision", "psychological_help", "joint_work_under_threat"]
+    role: str
+    rule: str
+    agency: UUID | None = Field(description="`null`: the caller may not see it, or nobody holds the role")
+
+
 class CaseOut(Out):
     """A case as this agency may see it.
 
@@ -127,6 +136,7 @@ class CaseOut(Out):
     coordinating_role: str | None
     coordinating: bool
     case_manager: CaseManagerOut | None
+    coordinators: list[CoordinatorOut] = Field([], description="when one case is asked for")
     tasks: list[TaskOut] | None = None
 
     @classmethod
@@ -137,6 +147,7 @@ class CaseOut(Out):
         employee: Employee | None,
         *,
         coordinating: bool,
+        coordinators: Sequence[ScopedCoordinator],
         tasks: Sequence[Task] | None,
     ) -> "CaseOut":
         """From rows; ``employee`` where the caller may see it, ``tasks`` where they are asked for."""
@@ -148,5 +159,6 @@ class CaseOut(Out):
             coordinating_role=case.coordinating_role,
             coordinating=coordinating,
             case_manager=None if appointment is None else CaseManagerOut.of(appointment, employee),
+            coordinators=[CoordinatorOut.model_validate(one) for one in coordinators],
             tasks=None if tasks is None else [TaskOut.of(task) for task in tasks],
         )

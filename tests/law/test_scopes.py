@@ -126,3 +126,23 @@ def test_the_joint_order_lays_no_duty_for_what_it_does_not_name(concern: str) ->
     complaints_are_for_every_alert = {"R136-32"}
     assert owed & {rule.id for rule in RULES} == complaints_are_for_every_alert
     assert not advised
+
+
+def test_the_two_kinds_of_mobile_group_are_never_mixed() -> None:
+    """The families' group is ¶5(6) of the joint order, the centre's own ¶11(6) and 17 of Order 264 (X7)."""
+    law = the_lawbook().edition_at(local("2026-10-23 15:00:00"))
+    family, centres = "family_mobile_group", "psc_mobile_response_group"
+    named: dict[str, set[str]] = {family: set(), centres: set()}
+    for rule in law.rules:
+        for role in {*rule.obliged, *rule.recipients} & named.keys():
+            named[role].add(rule.act)
+            assert not {family, centres} <= {*rule.obliged, *rule.recipients}, rule.id
+    assert named == {family: {"R136"}, centres: {"R264"}}
+    assert law.parameters.within[centres] == "psych_support_centre"
+    assert family not in law.parameters.within
+    for one, other in zip(
+        law.name_of(family).trilingual().values(),
+        law.name_of(centres).trilingual().values(),
+        strict=True,
+    ):
+        assert one != other

@@ -80,5 +80,6 @@ def _shown(view: service.CaseView, desk: Desk, *, with_tasks: bool) -> CaseOut:
         view.appointment,
         employee,
         coordinating=view.is_coordinator,
+        coordinators=view.coordinators,
         tasks=view.tasks if with_tasks else None,
     )

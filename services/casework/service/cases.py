@@ -6,12 +6,16 @@ from datetime import datetime
 from uuid import UUID
 
 from casework import repository
+from casework.domain.case import ScopedCoordinator, coordinators_of
+from casework.domain.task import State
 from casework.errors import CaseUnknown
 from casework.models import Appointment, Case, Task
 from common.contracts.intake import AlertReceived
 from common.db import Session, after_commit
 from common.telemetry import log
 from common.timing import Now
+
+_GOING_ON = (State.PENDING, State.OPEN)
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,14 @@ class CaseView:
     Attributes:
         tasks: the agency's own; all of them for the body that coordinates.
         appointment: of the case manager, if there is one.
+        coordinators: who coordinates which part; only where one case is asked for.
     """
 
     case: Case
     is_coordinator: bool
     tasks: Sequence[Task]
     appointment: Appointment | None
+    coordinators: Sequence[ScopedCoordinator] = ()
 
 
 async def open_case(session: Session, event: AlertReceived, *, now: Now) -> None:
@@ -48,9 +54,15 @@ async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView
     if case is None:
         raise CaseUnknown
     is_coordinator = case.coordinating_agency == agency
-    tasks = await repository.tasks_of(session, [case_id], agency=None if is_coordinator else agency)
+    every = await repository.tasks_of(session, [case_id], agency=None)
+    tasks = every if is_coordinator else [task for task in every if task.assignee == agency]
     appointments = await repository.appointments_of(session, [case_id])
-    return CaseView(case, is_coordinator, tasks, appointments.get(case_id))
+    coordinators = coordinators_of(
+        (task.rule, task.obliged, task.assignee if is_coordinator else None)
+        for task in every
+        if task.state in _GOING_ON
+    )
+    return CaseView(case, is_coordinator, tasks, appointments.get(case_id), coordinators)
 
 
 async def list_cases(

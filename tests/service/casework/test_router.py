@@ -278,3 +278,35 @@ async def test_casework_runs_no_clock_of_its_own(
     headers = caller("casework", "agency", agency=REGIONAL_BODY)
     tasks = (await client.get("/v1/tasks", headers=headers)).json()["items"]
     assert [(task["state"], task["late"]) for task in tasks] == [("pending", False)]
+
+
+async def test_four_coordinators_have_four_scopes_and_none_takes_the_place_of_another(
+    client: Client, bring: Bring, keys: KeyRing, regional_body: Headers, police: Headers
+) -> None:
+    alert, hub, centre, mayor = uuid4(), uuid4(), uuid4(), uuid4()
+    await bring(
+        alert_received(alert),
+        obligation_opened(
+            keys,
+            alert,
+            {
+                a_duty("R136-17", due_at=None, breach_at=None): REGIONAL_BODY,
+                a_duty("R136-14.3", obliged="contact_centre_111", due_at=None, breach_at=None): hub,
+                a_duty("R136-25b", obliged="psych_support_centre", due_at=None, breach_at=None): centre,
+                a_duty("R264-18d", obliged="local_exec_body", due_at=None, breach_at=None): mayor,
+                a_duty("R136-15b", obliged="internal_affairs", due_at=None, breach_at=None): POLICE,
+            },
+        ),
+    )
+    [case] = (await client.get("/v1/cases", headers=regional_body)).json()["items"]
+    assert case["coordinators"] == []
+    shown = (await client.get(f"/v1/cases/{case['id']}", headers=regional_body)).json()["coordinators"]
+    assert [(one["scope"], one["role"], one["agency"]) for one in shown] == [
+        ("help", "regional_child_rights_body", str(REGIONAL_BODY)),
+        ("supervision", "contact_centre_111", str(hub)),
+        ("psychological_help", "psych_support_centre", str(centre)),
+        ("joint_work_under_threat", "local_exec_body", str(mayor)),
+    ]
+    part = (await client.get(f"/v1/cases/{case['id']}", headers=police)).json()["coordinators"]
+    assert [one["scope"] for one in part] == [one["scope"] for one in shown]
+    assert {one["agency"] for one in part} == {None}
