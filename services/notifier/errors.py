@@ -59,6 +59,18 @@ class AgencyUnknown(Forbidden):
     """These credentials name no agency."""
 
 
+class ObligationUnknown(NotFound):
+    """There is no such duty for this caller to act on."""
+
+
+class ObligationNotReleasable(Conflict):
+    """No notice of this duty waits for a release."""
+
+
+class ObligationNotWaivable(Conflict):
+    """This duty cannot be waived: it is done, sent, or owed at once."""
+
+
 class ProposalUnknown(NotFound):
     """There is no such proposal for this caller."""
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Stri
 
 from common.contracts.vocabulary import AgeBand, Channel, Concern, Occasion, OffenderRelation, ReportedBy
 from common.schemas import In, Out
+from notifier.domain.acting import Act
 from notifier.domain.facts import Facts
 from notifier.domain.receipt import Receipt, ReceiptStatus
 
@@ -179,10 +180,26 @@ class ObligationOut(DutyOut):
     met_at: datetime | None
     alarmed_at: datetime | None
     breached_at: datetime | None
+    released_at: datetime | None = Field(description="its obliged body let the notice go before its time")
+    waived_at: datetime | None
     evidence: UUID | None
+    may: list[Act] = Field(description="what the caller may do with it; empty for whom it does not bind")
+    facts: list[str] = Field(description="fact codes by which the caller may state it done")
     explanation: dict[str, list[str]] = Field(
         description="by language (kk, ru, en): paragraph, force, reading used, how the clock was counted"
     )
+
+
+class ReleaseIn(In):
+    """Further duties of the same alert to be released together: those towards one agency share a notice."""
+
+    also: list[UUID] = Field(default=[], max_length=50)
+
+
+class OwnObligationsOut(Out):
+    """The duties that were acted on."""
+
+    items: list[ObligationOut]
 
 
 class ObligationsOut(Out):

@@ -93,6 +93,7 @@ def scene(house: EmbeddedHouse) -> Iterator[Scene]:
                     "ombudsman": deliveries["regional_child_ombudsman"],
                 },
                 "case": {"body": cases[0]["id"]},
+                "obligation": {"body": _waiting_for_release(calls, pulled["notice"]["alert"], body.token)},
             },
         )  # fmt: skip
         yield scene
@@ -110,6 +111,12 @@ def _handle_of(house: EmbeddedHouse, internal: str, agency: str) -> str:
     """The id under which an agency would know the alert, had it been told: only the key can say."""
     key = KeyRing(house.home / "keys").secret("pairwise")
     return str(pairwise(key, UUID(internal), UUID(agency)))
+
+
+def _waiting_for_release(calls: Calls, alert: str, token: str) -> str:
+    """A duty of this body whose notice it may let go."""
+    page = calls.get(f"/v1/alerts/{alert}/obligations", token=token)
+    return next(str(one["id"]) for one in page["items"] if "release" in one["may"])
 
 
 def _items(answer: Answer) -> list[dict[str, Any]]:
@@ -256,6 +263,8 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
              {"police"}),
             ("POST", "/v1/cases/{}/case-manager", scene.ids["case"]["body"],
              b'{"employee": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
+            ("POST", "/v1/obligations/{}/release", scene.ids["obligation"]["body"], b"{}", "application/json",
+             {"body"}),
         ):  # fmt: skip
             if who in right:
                 continue

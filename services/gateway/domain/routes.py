@@ -66,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/v1/alerts/{id}/deliveries", "notifier"),
     _route("GET", "/v1/alerts/{id}/timeline", "notifier"),
     _route("POST", "/v1/obligations/preview", "notifier"),
+    _route("POST", "/v1/obligations/{id}/release", "notifier"),
     # A caller may wait 60 s for news; the connection must outlast that.
     _route("GET", "/v1/inbox", "notifier", bucket=Bucket.DELIVERIES, timeout=75.0),
     _route("GET", "/v1/deliveries", "notifier"),

@@ -78,11 +78,17 @@ obligations = Table(
     Column("alarmed_at", UTCDateTime),
     Column("breached_at", UTCDateTime),
     Column("evidence_id", Uuid),
+    # Set when the obliged body let its notice go; null when it left by itself.
+    Column("released_at", UTCDateTime),
+    Column("released_by", String(200)),
+    Column("waived_at", UTCDateTime),
     # The next moment at which the clocks have something to do with this row.
     Column("next_check_at", UTCDateTime),
     UniqueConstraint("alert_id", "rule", "obliged", "recipient"),
     CheckConstraint("state IN ('pending', 'open', 'met', 'waived', 'cancelled')", name="state"),
     CheckConstraint("state <> 'met' OR met_at IS NOT NULL", name="met_at"),
+    CheckConstraint("(state = 'waived') = (waived_at IS NOT NULL)", name="waived_at"),
+    CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released_by"),
     CheckConstraint("due_at IS NULL OR breach_at IS NULL OR due_at <= breach_at", name="due_before_breach"),
     CheckConstraint("state IN ('pending', 'open') OR next_check_at IS NULL", name="closed_rests"),
     # An open duty with a limit ahead cannot be forgotten by the clocks.

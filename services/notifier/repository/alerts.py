@@ -64,6 +64,13 @@ async def find_alert(session: Session, alert_id: UUID) -> AlertRow | None:
     return None if row is None else AlertRow(*tuple(row))
 
 
+async def lock_alert(session: Session, alert_id: UUID) -> AlertRow | None:
+    """An alert, for whoever plans further notices of it: one at a time, or two get one number."""
+    query = select(*_ALERT).where(alerts.c.id == alert_id).with_for_update()
+    row = (await session.execute(query)).first()
+    return None if row is None else AlertRow(*tuple(row))
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """Under which id, and how, an agency knows an alert."""

@@ -37,6 +37,8 @@ class Row:
     dispatch_at: datetime | None
     alarmed_at: datetime | None
     breached_at: datetime | None
+    released_at: datetime | None
+    waived_at: datetime | None
     citation: Mapping[str, str]
     duty: Mapping[str, str]
     territory: str
@@ -61,6 +63,8 @@ _ROW = (
     obligations.c.dispatch_at,
     obligations.c.alarmed_at,
     obligations.c.breached_at,
+    obligations.c.released_at,
+    obligations.c.waived_at,
     obligations.c.citation,
     obligations.c.duty,
     alerts.c.territory,
@@ -207,6 +211,17 @@ async def list_of_delivery(session: Session, delivery_id: UUID) -> list[Row]:
     rows = [Row(*row) for row in (await session.execute(query)).all()]
     far = max((row.due_at for row in rows if row.due_at), default=None)
     return sorted(rows, key=lambda row: (row.due_at is None, row.due_at or far))
+
+
+async def lock_owned(session: Session, agency_id: UUID, ids: Collection[UUID]) -> list[Row]:
+    """Those of these duties that bind this agency, locked until the transaction ends, strictest first."""
+    query = (
+        _rows()
+        .where(obligations.c.id.in_(list(ids)), obligations.c.obliged_agency_id == agency_id)
+        .order_by(obligations.c.due_at.is_(None), obligations.c.due_at, obligations.c.id)
+        .with_for_update(of=obligations)
+    )
+    return [Row(*row) for row in (await session.execute(query)).all()]
 
 
 async def list_of_alert(session: Session, alert_id: UUID) -> list[Row]:

@@ -62,9 +62,10 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
     acts: list[dict[str, Any]] = []
     for row in rows:
         changed: dict[str, Any] = {}
-        if row.dispatch_at is not None and row.dispatch_at <= now and row.delivery_id is None:
-            leaving[row.alert_id].append(row)
+        if row.dispatch_at is not None and row.dispatch_at <= now:
             changed["dispatch_at"] = None
+            if row.delivery_id is None:  # else it was released while its clock began
+                leaving[row.alert_id].append(row)
         if row.alarmed_at is None and row.due_at is not None and row.due_at <= now:
             changed["alarmed_at"] = now
             acts.append(act("duty.overdue", at=now, alert_id=row.alert_id, subject_id=row.id, rule=row.rule))
@@ -83,7 +84,8 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
             breached=row.breached_at is not None or "breached_at" in changed,
         )
         await obligation_rows.set_obligation(session, row.id, changed)
-    for alert_id, duties in leaving.items():
+    # In one order, so that two workers never wait for each other.
+    for alert_id, duties in sorted(leaving.items()):
         await dispatch_duties(session, desk, alert_id, duties, now=now)
     for alert_id, duties in breached.items():
         event = ObligationBreached(

@@ -29,7 +29,7 @@ from notifier.service.planning import open_routing, seal_assignees, store
 
 async def route_alert(session: Session, desk: Desk, alert_id: UUID, *, now: datetime) -> set[UUID]:
     """Address those deliveries of an alert that nobody held; returns the ones that found their agency."""
-    alert = await alert_rows.find_alert(session, alert_id)
+    alert = await alert_rows.lock_alert(session, alert_id)
     if alert is None:
         return set()
     directory = await find_directory(session, alert.territory)
@@ -93,8 +93,8 @@ async def route_all(session: Session, desk: Desk, *, now: datetime) -> int:
 async def dispatch_duties(
     session: Session, desk: Desk, alert_id: UUID, rows: Sequence[Row], *, now: datetime
 ) -> None:
-    """Send notices that were not released: their time has come (architecture §3, *Dispatch*)."""
-    alert = await alert_rows.find_alert(session, alert_id)
+    """Send notices that waited: released, or their time has come (architecture §3, *Dispatch*)."""
+    alert = await alert_rows.lock_alert(session, alert_id)
     if alert is None:
         return
     directory = await find_directory(session, alert.territory)

@@ -13,6 +13,8 @@ _ORDER = (
     "alert.received",
     "alert.planned",
     "clock.started",
+    "duty.released",
+    "duty.waived",
     "delivery.planned",
     "attempt.started",
     "attempt.ended",
@@ -91,6 +93,8 @@ def _of_obligation(obligation: dict[str, Any]) -> list[dict[str, Any]]:
         ("clock.met", "met_at"),
         ("clock.overdue", "alarmed_at"),
         ("clock.breached", "breached_at"),
+        ("duty.released", "released_at"),
+        ("duty.waived", "waived_at"),
     ):
         if obligation[name] is not None:
             facts.append(_fact(kind, obligation[name], **what))
