@@ -200,11 +200,17 @@ class Ledger:
             await effects(self.desk)[type(event)](session, event, now=self.now)
 
     async def register(
-        self, role: str, territory: str = "KZ-75", *, agency_id: UUID | None = None, version: int = 1
+        self,
+        role: str,
+        territory: str = "KZ-75",
+        *,
+        agency_id: UUID | None = None,
+        version: int = 1,
+        superior: UUID | None = None,
     ) -> UUID:
         agency_id = agency_id or uuid4()
         self.agencies[role] = agency_id
-        await self.take(an_agency(agency_id, role, territory=territory, version=version))
+        await self.take(an_agency(agency_id, role, territory=territory, version=version, superior=superior))
         return agency_id
 
     async def register_all(self, *, without: tuple[str, ...] = ()) -> None:
@@ -250,6 +256,7 @@ def an_agency(
     version: int = 1,
     valid_from: datetime = LONG_AGO,
     valid_until: datetime | None = None,
+    superior: UUID | None = None,
 ) -> AgencyRegistered:
     return AgencyRegistered(
         agency_id=agency_id,
@@ -258,6 +265,7 @@ def an_agency(
         name_kk="Ұйым",
         name_ru="Организация",
         name_en="Body",
+        superior_id=superior,
         mandates=tuple(
             Mandate(role=role, territory=territory, valid_from=valid_from, valid_until=valid_until)
             for role in roles

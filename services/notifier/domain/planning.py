@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from notifier.domain.evaluation import REPORTER_HOLDS, Duty, Evaluation
-from notifier.domain.resolution import Directory
+from notifier.domain.exclusion import SCHOOLS
+from notifier.domain.resolution import COORDINATING, Directory, Holder
 from notifier.domain.schedule import ORDER, Urgency
 
 IMPLICATED = "implicated"
@@ -83,7 +84,7 @@ class Case:
 
     Attributes:
         reporter_agency: gets no notice of its own report, only call-outs; ``None`` for public channels.
-        excluded: implicated agencies.
+        excluded: agencies that must not know; where one was to act or to be told, another takes its place.
         auto_dispatch_before: how long ahead of ``due_at`` an unreleased notice leaves by itself.
     """
 
@@ -92,6 +93,34 @@ class Case:
     reporter_agency: UUID | None
     excluded: frozenset[UUID]
     auto_dispatch_before: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who acts or is told, and under which role; ``is_substitute`` when it stands in for one shut out."""
+
+    agency: UUID | None
+    role: str
+    is_substitute: bool = False
+
+
+def party(
+    holder: Holder | None,
+    role: str,
+    directory: Directory,
+    territory: str,
+    moment: datetime,
+    excluded: frozenset[UUID],
+) -> Party:
+    """The holder itself, or whoever takes its place when it is shut out; nobody where there is none."""
+    if holder is None:
+        return Party(None, role)
+    if holder.agency_id not in excluded:
+        return Party(holder.agency_id, role)
+    instead = directory.in_place_of(holder, territory, moment, excluded)
+    if instead is None:
+        return Party(None, role, is_substitute=True)
+    return Party(instead.agency_id, instead.role, is_substitute=True)
 
 
 def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Callable[[], UUID]) -> Plan:
@@ -103,11 +132,11 @@ def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Calla
         new_id: makes random ids.
     """
     withheld: list[WithheldDuty] = []
-    settled: list[tuple[UUID, Duty, UUID | None, UUID | None]] = []
+    settled: list[tuple[UUID, Duty, Party, UUID | None]] = []
     freight: list[Freight] = []
     for duty in evaluation.obligations:
-        obliged = _obliged_agency(duty, evaluation, directory, case)
-        recipient = _recipient_agency(duty, directory, case)
+        obliged = _obliged(duty, evaluation, directory, case)
+        recipient = _recipient(duty, directory, case)
         reason = _why_not(duty, obliged, recipient, case)
         is_told = reason is None
         if reason in (REPORTER_KNOWS, OWN_BODY) and duty.kind == "act":
@@ -116,13 +145,18 @@ def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Calla
             withheld.append(WithheldDuty(duty, reason))
             continue
         obligation_id = new_id()
-        settled.append((obligation_id, duty, obliged, recipient))
+        settled.append((obligation_id, duty, obliged, recipient.agency))
+        told = None
         if is_told and _leaves_at_once(duty) and duty.recipient is not None:
+            told = recipient
+        elif obliged.is_substitute and duty.kind == "act" and duty.dispatch == "none":
+            told = obliged  # whoever takes another's place must hear what has become its own to do
+        if told is not None:
             freight.append(
                 Freight(
                     obligation_id=obligation_id,
-                    role=duty.recipient,
-                    agency=recipient,
+                    role=told.role,
+                    agency=told.agency,
                     urgency=Urgency(duty.urgency),
                     due_at=duty.due_at,
                 )
@@ -134,7 +168,7 @@ def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Calla
             id=obligation_id,
             duty=duty,
             state=_state(duty, obliged, case),
-            obliged_agency=obliged,
+            obliged_agency=obliged.agency,
             recipient_agency=recipient,
             delivery_id=carrier.get(obligation_id),
             dispatch_at=dispatch_at(duty.dispatch, duty.due_at, case.auto_dispatch_before),
@@ -212,37 +246,47 @@ def _leaves_at_once(duty: Duty) -> bool:
     return duty.dispatch == "at_once"
 
 
-def _state(duty: Duty, obliged: UUID | None, case: Case) -> str:
-    """Whoever reported has the information: only what starts with a call-out still waits for a notice."""
-    knows = obliged is not None and obliged == case.reporter_agency and duty.starts != "notice"
-    return "open" if knows else duty.state
+def _state(duty: Duty, obliged: Party, case: Case) -> str:
+    """Whoever reported has the information: only what starts with a call-out still waits for a notice.
+
+    Whoever takes the place of the reporter has not heard of it yet.
+    """
+    if obliged.agency is not None and obliged.agency == case.reporter_agency and duty.starts != "notice":
+        return "open"
+    return "pending" if obliged.is_substitute else duty.state
 
 
-def _obliged_agency(duty: Duty, evaluation: Evaluation, directory: Directory, case: Case) -> UUID | None:
+def _obliged(duty: Duty, evaluation: Evaluation, directory: Directory, case: Case) -> Party:
+    holder = directory.holder(duty.obliged_body, case.territory, case.received_at)
     if (
         evaluation.holder == REPORTER_HOLDS
         and duty.obliged_body == evaluation.first_holder
         and case.reporter_agency is not None
     ):
-        return case.reporter_agency
-    holder = directory.holder(duty.obliged_body, case.territory, case.received_at)
-    return holder.agency_id if holder else None
+        holder = Holder(case.reporter_agency, duty.obliged_body)
+    found = party(holder, duty.obliged_body, directory, case.territory, case.received_at, case.excluded)
+    if found.is_substitute and found.agency is None:
+        # No body above it may know either: what must be done is not left without an owner.
+        instead = directory.answering(COORDINATING, case.territory, case.received_at, case.excluded)
+        return found if instead is None else Party(instead.agency_id, instead.role, is_substitute=True)
+    return found
 
 
-def _recipient_agency(duty: Duty, directory: Directory, case: Case) -> UUID | None:
+def _recipient(duty: Duty, directory: Directory, case: Case) -> Party:
     if duty.recipient is None or not duty.is_sent:
-        return None
+        return Party(None, duty.recipient or "")
     holder = directory.holder(duty.recipient, case.territory, case.received_at)
-    return holder.agency_id if holder else None
+    return party(holder, duty.recipient, directory, case.territory, case.received_at, case.excluded)
 
 
-def _why_not(duty: Duty, obliged: UUID | None, recipient: UUID | None, case: Case) -> str | None:
-    if recipient in case.excluded:
-        return IMPLICATED
-    if obliged in case.excluded and obliged != case.reporter_agency:
-        return IMPLICATED
-    if recipient is None or not duty.is_sent:
+def _why_not(duty: Duty, obliged: Party, recipient: Party, case: Case) -> str | None:
+    if duty.recipient in SCHOOLS and (
+        recipient.is_substitute or (obliged.is_substitute and duty.obliged_body in SCHOOLS)
+    ):
+        return IMPLICATED  # nobody tells an implicated school, its head included
+    if recipient.agency is None or not duty.is_sent:
         return None
-    if recipient == case.reporter_agency and not duty.calls_out:
+    if recipient.agency == case.reporter_agency and not duty.calls_out:
         return REPORTER_KNOWS
-    return OWN_BODY if recipient == obliged else None
+    # A substitute does not know yet, so that it is told even what it owes to itself now.
+    return OWN_BODY if recipient.agency == obliged.agency and not obliged.is_substitute else None

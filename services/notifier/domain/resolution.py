@@ -5,15 +5,19 @@ guessed from silence: only then the guardianship body takes its place. Nobody fo
 the delivery waits, blocked, with an alarm.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from notifier.domain.exclusion import SCHOOLS
 from notifier.domain.territory import chain
 
 STAND_IN: dict[str, str] = {"regional_child_rights_body": "guardianship_body"}
 """Joint order ¶8, 12, 17, 21: who acts where no regional body exists."""
+
+COORDINATING = "regional_child_rights_body"
+"""The body that coordinates help; ``STAND_IN`` says who does where it does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who answers for a role: ``role`` is the one asked for, or its stand-in."""
+    """Who answers for a role: ``role`` is the one under which it acts: the one asked for, or its stand-in."""
 
     agency_id: UUID
     role: str
@@ -56,11 +60,16 @@ class Holder:
 
 @dataclass(frozen=True)
 class Directory:
-    """Holdings and absences that may matter for one territory chain."""
+    """Holdings and absences that may matter for one territory chain.
+
+    Attributes:
+        superiors: the body above each agency; asked for only where somebody is excluded.
+    """
 
     holdings: tuple[Holding, ...]
     absences: tuple[Absence, ...] = ()
     excluded: frozenset[UUID] = field(default_factory=frozenset)
+    superiors: Mapping[UUID, UUID] = field(default_factory=dict)
 
     def is_absent(self, role: str, territory: str, moment: datetime) -> bool:
         """Whether ``role`` is declared not to exist in ``territory`` or in a territory above it.
@@ -91,6 +100,34 @@ class Directory:
             if found is not None:
                 return Holder(found, acting)
         return None
+
+    def answering(
+        self, role: str, territory: str, moment: datetime, excluded: frozenset[UUID]
+    ) -> Holder | None:
+        """Who answers for ``role`` when some must not know: the holder, or whoever takes its place."""
+        holder = self.holder(role, territory, moment)
+        if holder is None or holder.agency_id not in excluded:
+            return holder
+        return self.in_place_of(holder, territory, moment, excluded)
+
+    def in_place_of(
+        self, shut_out: Holder, territory: str, moment: datetime, excluded: frozenset[UUID]
+    ) -> Holder | None:
+        """Who acts for a holder that is shut out.
+
+        For a school the coordinating body; for any other body the one above it, or above that; where the
+        register names none that may know, the next holder of the same role upward.
+        """
+        if shut_out.role in SCHOOLS:
+            return self.answering(COORDINATING, territory, moment, excluded)
+        seen = {shut_out.agency_id}
+        above = self.superiors.get(shut_out.agency_id)
+        while above is not None and above not in seen:
+            if above not in excluded:
+                return Holder(above, shut_out.role)
+            seen.add(above)
+            above = self.superiors.get(above)
+        return replace(self, excluded=excluded).holder(shut_out.role, territory, moment)
 
     def is_only_excluded(self, role: str, territory: str, moment: datetime) -> bool:
         """Whether somebody holds the role here, but every holder is excluded: withheld, not missing."""

@@ -11,6 +11,7 @@ from notifier.models.directory import (
     endpoints,
     mandates,
 )
+from notifier.models.exclusions import exclusions
 from notifier.models.metadata import METADATA
 from notifier.models.proposals import proposals
 from notifier.models.records import audit, escalations, security_events
@@ -30,6 +31,7 @@ __all__ = [
     "endpoint_versions",
     "endpoints",
     "escalations",
+    "exclusions",
     "mandates",
     "notices",
     "obligations",

@@ -1,6 +1,6 @@
 """Alerts, and the ids under which others know them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -109,9 +109,14 @@ async def handle_of(session: Session, alert_id: UUID, agency_id: UUID) -> Known 
 
 
 async def list_alerts(
-    session: Session, *, agency_id: UUID | None, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    *,
+    agency_id: UUID | None,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    hidden: Collection[UUID] = (),
 ) -> list[tuple[AlertRow, Known | None]]:
-    """Alerts newest first; with ``agency_id`` only those that this agency knows."""
+    """Alerts newest first; with ``agency_id`` only those that this agency knows, without the hidden ones."""
     if agency_id is None:
         query = select(*_ALERT)
         key = (alerts.c.received_at, alerts.c.id)
@@ -123,6 +128,8 @@ async def list_alerts(
         )
         # Ordered by the agency's own id: the order of the internal ones is not for it.
         key = (alert_handles.c.received_at, alert_handles.c.handle)
+    if hidden:
+        query = query.where(alerts.c.id.not_in(list(hidden)))
     query = query.order_by(key[0].desc(), key[1].desc()).limit(limit)
     if after is not None:
         moment, last = after

@@ -20,19 +20,31 @@ class InboxItem:
     delivery_id: UUID
     state: State
     planned_at: datetime
+    alert_id: UUID | None
     body: bytes = field(repr=False)
 
 
 async def list_inbox(
-    session: Session, agency_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    agency_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    hidden: Collection[UUID] = (),
 ) -> list[InboxItem]:
-    """Notices that the agency has not answered, oldest first.
+    """Notices that the agency has not answered, oldest first, without those of hidden alerts.
 
     After a cursor come the later ones and every one that was never handed over: commits do not happen
     in the order of their times, and a notice must not fall through between two looks.
     """
     query = (
-        select(deliveries.c.id, deliveries.c.state, deliveries.c.planned_at, notices.c.body)
+        select(
+            deliveries.c.id,
+            deliveries.c.state,
+            deliveries.c.planned_at,
+            deliveries.c.alert_id,
+            notices.c.body,
+        )
         .join(notices, notices.c.delivery_id == deliveries.c.id)
         .where(
             deliveries.c.agency_id == agency_id,
@@ -41,6 +53,9 @@ async def list_inbox(
         .order_by(deliveries.c.planned_at, deliveries.c.id)
         .limit(limit)
     )
+    if hidden:
+        # A test notice belongs to no alert, and a comparison with nothing would hide it.
+        query = query.where(or_(deliveries.c.alert_id.is_(None), deliveries.c.alert_id.not_in(list(hidden))))
     if after is not None:
         query = query.where(
             or_(
@@ -48,7 +63,10 @@ async def list_inbox(
                 deliveries.c.transmitted_at.is_(None),
             )
         )
-    return [InboxItem(row[0], State(row[1]), row[2], row[3]) for row in (await session.execute(query)).all()]
+    return [
+        InboxItem(row[0], State(row[1]), row[2], row[3], row[4])
+        for row in (await session.execute(query)).all()
+    ]
 
 
 async def mark_pulled(

@@ -141,11 +141,15 @@ async def list_deliveries(
     after: tuple[datetime, UUID] | None,
     limit: int,
     with_tests: bool = False,
+    hidden: Collection[UUID] = (),
 ) -> list[DeliveryView]:
-    """Deliveries of all alerts, newest first."""
+    """Deliveries of all alerts but the hidden ones, newest first."""
     query = select(*_COLUMNS).order_by(deliveries.c.planned_at.desc(), deliveries.c.id.desc()).limit(limit)
     if not with_tests:
         query = query.where(deliveries.c.is_test.is_(False))
+    if hidden:
+        # A test notice belongs to no alert, and a comparison with nothing would hide it.
+        query = query.where(or_(deliveries.c.alert_id.is_(None), deliveries.c.alert_id.not_in(list(hidden))))
     if state is not None:
         query = query.where(deliveries.c.state == state)
     if agency_id is not None:

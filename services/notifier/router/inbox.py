@@ -46,11 +46,11 @@ async def read_inbox(
     pause = LOOK_FIRST_SECONDS
     while True:
         async with counter.db.reading() as session:
-            is_there = await inbox.anything_waits(session, caller.agency, after=key)
+            is_there = await inbox.anything_waits(session, caller, after=key)
         if is_there:
             async with counter.db.transaction() as session:
                 items = await inbox.hand_over(
-                    session, counter.desk, caller.agency, after=key, limit=limit, now=counter.now()
+                    session, counter.desk, caller, after=key, limit=limit, now=counter.now()
                 )
             if items:
                 places = [(item.planned_at, item.delivery_id) for item in items]

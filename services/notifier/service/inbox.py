@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from common.db import Session
+from common.identity import Principal
 from common.ids import new_id
 from notifier.domain.delivery import Outcome
 from notifier.domain.schedule import ORDER, next_alarm
@@ -12,20 +13,21 @@ from notifier.repository import deliveries as delivery_rows
 from notifier.repository import inbox as inbox_rows
 from notifier.repository.inbox import InboxItem
 from notifier.service.desk import Desk
+from notifier.service.exclusions import hidden_alerts
 from notifier.service.transmission import holders_informed, note_moved
 
 
 async def hand_over(
     session: Session,
     desk: Desk,
-    agency_id: UUID,
+    caller: Principal,
     *,
     after: tuple[datetime, UUID] | None,
     limit: int,
     now: datetime,
 ) -> Sequence[InboxItem]:
     """Notices that wait for this agency; the answer commits as their transmission before it leaves."""
-    items = await inbox_rows.list_inbox(session, agency_id, after=after, limit=limit)
+    items = await _list(session, caller, after=after, limit=limit)
     wakeups = {ORDER[urgency]: next_alarm(tier=tier, now=now) for urgency, tier in desk.tiers.items()}
     pulled = await inbox_rows.mark_pulled(
         session, [item.delivery_id for item in items], now=now, wakeups=wakeups
@@ -50,9 +52,20 @@ async def hand_over(
     if moved:
         await note_moved(session, moved, "transmitted", now=now)
         await holders_informed(session, desk, moved, now=now)
-    return items
+    # A conflict of interest may have been raised since the list was made: nothing leaves after that.
+    hidden = await hidden_alerts(session, caller)
+    return [item for item in items if item.alert_id not in hidden]
 
 
-async def anything_waits(session: Session, agency_id: UUID, *, after: tuple[datetime, UUID] | None) -> bool:
+async def anything_waits(session: Session, caller: Principal, *, after: tuple[datetime, UUID] | None) -> bool:
     """Whether the inbox has something after this place, or something that was never handed over."""
-    return bool(await inbox_rows.list_inbox(session, agency_id, after=after, limit=1))
+    return bool(await _list(session, caller, after=after, limit=1))
+
+
+async def _list(
+    session: Session, caller: Principal, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[InboxItem]:
+    if caller.agency is None:
+        return []
+    hidden = await hidden_alerts(session, caller)
+    return await inbox_rows.list_inbox(session, caller.agency, after=after, limit=limit, hidden=hidden)

@@ -17,6 +17,7 @@ from common.sealing import seal, unseal
 from common.telemetry import current_traceparent, log
 from notifier.domain.edition import Edition
 from notifier.domain.evaluation import Evaluation, evaluate
+from notifier.domain.exclusion import implied
 from notifier.domain.facts import Facts
 from notifier.domain.notice import NoticeDuty, instant
 from notifier.domain.planning import Case, Plan, PlannedDuty, WithheldDuty, next_check, plan
@@ -27,6 +28,7 @@ from notifier.repository import obligations as obligation_rows
 from notifier.repository.directory import find_directory, find_routes
 from notifier.repository.records import act, add_acts, add_escalations
 from notifier.service.desk import Desk
+from notifier.service.exclusions import guard, store_implied
 from notifier.service.notices import Written, write
 
 REGIONAL_BODY = "regional_child_rights_body"
@@ -46,18 +48,25 @@ async def plan_alert(session: Session, desk: Desk, event: AlertReceived, *, now:
     evaluation = evaluate(edition, facts, desk.lawbook.calendar)
     sealed = base64.b64decode(event.routing)
     reporter, implicated = open_routing(desk, event.alert_id, sealed)
+    excluded = implied(
+        event.alert_id, relation=event.offender_relation.value, implicated=implicated, place=place
+    )
+    guarded = await guard(
+        session, event.alert_id, directory, [reporter], at=event.received_at, implied=excluded
+    )
     case = Case(
         territory=place,
         received_at=event.received_at,
         reporter_agency=reporter,
-        excluded=implicated,
+        excluded=guarded.excluded,
         auto_dispatch_before=edition.parameters.auto_dispatch_before,
     )
-    planned = plan(evaluation, directory, case, new_id)
+    planned = plan(evaluation, guarded.directory, case, new_id)
     traceparent = current_traceparent()
     alert = _alert_row(event, edition, evaluation, planned, place, sealed, traceparent, now=now)
     if not await alert_rows.add_alert(session, alert):
         return
+    await store_implied(session, excluded, raised_by=event.reporter, since=now)
     routes = await find_routes(
         session, {d.agency for d in planned.deliveries if d.agency is not None}, now=now
     )

@@ -18,6 +18,7 @@ from notifier.repository import views
 from notifier.repository.alerts import AlertRow
 from notifier.repository.views import DeliveryView
 from notifier.service.desk import Desk
+from notifier.service.exclusions import hidden_alerts, is_shut_out
 from notifier.service.receipts import open_receipt
 
 
@@ -59,6 +60,8 @@ async def see_alert(session: Session, caller: Principal, alert_id: UUID) -> Seen
         return Seen(alert, alert.id, Viewer(sight, None), is_reporter=False)
     if known is None or caller.agency is None or known.agency_id != caller.agency:
         raise AlertUnknown
+    if await is_shut_out(session, known.alert_id, caller):
+        raise AlertUnknown
     alert = await alert_rows.find_alert(session, known.alert_id)
     if alert is None:
         raise AlertUnknown
@@ -77,7 +80,8 @@ async def list_alerts(
     if sight is None or (sight is not Sight.EVERYTHING and caller.agency is None):
         raise AlertUnknown
     agency = None if sight is Sight.EVERYTHING else caller.agency
-    found = await alert_rows.list_alerts(session, agency_id=agency, after=after, limit=limit)
+    hidden = await hidden_alerts(session, caller) if agency is not None else frozenset()
+    found = await alert_rows.list_alerts(session, agency_id=agency, after=after, limit=limit, hidden=hidden)
     viewer = Viewer(sight, agency)
     return [
         Seen(alert, known.handle if known else alert.id, viewer, known.is_reporter if known else False)
@@ -191,6 +195,7 @@ async def list_all_deliveries(
         after=after,
         limit=limit,
         with_tests=sight is not Sight.EVERYTHING,
+        hidden=await hidden_alerts(session, caller) if sight is not Sight.EVERYTHING else frozenset(),
     )
     if sight is Sight.EVERYTHING or caller.agency is None:
         return [tell(desk, each, Viewer(Sight.EVERYTHING, None), each.alert_id) for each in found]
@@ -223,6 +228,8 @@ async def see_delivery(session: Session, desk: Desk, caller: Principal, delivery
             raise DeliveryUnknown
         return tell(desk, delivery, viewer, None)
     handles = await views.handles_of(session, [delivery.alert_id], caller.agency)
+    if await is_shut_out(session, delivery.alert_id, caller):
+        raise DeliveryUnknown
     if delivery.alert_id not in handles or not _sees(viewer, delivery):
         raise DeliveryUnknown
     return tell(desk, delivery, viewer, handles[delivery.alert_id])

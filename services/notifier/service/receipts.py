@@ -27,6 +27,7 @@ from notifier.repository.claims import Moved
 from notifier.repository.receipts import Addressed
 from notifier.repository.records import act, add_acts, add_security_event
 from notifier.service.desk import Desk
+from notifier.service.exclusions import is_shut_out
 from notifier.service.grants import receipt_aad
 from notifier.service.transmission import holders_informed, note_moved
 
@@ -53,6 +54,8 @@ async def find_addressed(
         raise DeliveryUnknown
     if addressed.agency_id != caller.agency:
         await note_flaw(session, caller, delivery_id, Flaw.FOREIGN, now=now)
+        raise DeliveryUnknown
+    if addressed.alert_id is not None and await is_shut_out(session, addressed.alert_id, caller):
         raise DeliveryUnknown
     return addressed
 

@@ -9,9 +9,19 @@ from common.contracts.vocabulary import DutyKind
 from common.db import Session, after_commit
 from common.ids import new_id, pairwise
 from common.outbox import add as publish
+from notifier.domain.exclusion import SCHOOLS
 from notifier.domain.notice import NoticeDuty
-from notifier.domain.planning import IMPLICATED, OWN_BODY, REPORTER_KNOWS, Freight, PlannedDelivery, load
-from notifier.domain.resolution import Directory
+from notifier.domain.planning import (
+    IMPLICATED,
+    OWN_BODY,
+    REPORTER_KNOWS,
+    Freight,
+    Party,
+    PlannedDelivery,
+    load,
+    party,
+)
+from notifier.domain.resolution import Holder
 from notifier.domain.schedule import BY_ORDER, urgency_of
 from notifier.domain.territory import region_of
 from notifier.repository import alerts as alert_rows
@@ -23,6 +33,7 @@ from notifier.repository.directory import find_directory, find_routes
 from notifier.repository.obligations import Row
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
+from notifier.service.exclusions import Guarded, guard
 from notifier.service.notices import render, route_values, write
 from notifier.service.planning import open_routing, seal_assignees, store
 
@@ -32,17 +43,18 @@ async def route_alert(session: Session, desk: Desk, alert_id: UUID, *, now: date
     alert = await alert_rows.lock_alert(session, alert_id)
     if alert is None:
         return set()
-    directory = await find_directory(session, alert.territory)
-    reporter, excluded = open_routing(desk, alert.id, alert.routing)
+    reporter, _ = open_routing(desk, alert.id, alert.routing)
+    guarded = await guard(
+        session, alert.id, await find_directory(session, alert.territory), [reporter], at=now
+    )
     found: set[UUID] = set()
     for lost in await delivery_rows.lock_unrouted(session, alert_id):
         # Who holds the role now: the body may have been founded after the alert.
-        holder = directory.holder(lost.role, alert.territory, now)
+        holder = guarded.directory.answering(lost.role, alert.territory, now, guarded.excluded)
         if holder is None:
             continue
-        if holder.agency_id in excluded or holder.agency_id == reporter:
-            reason = IMPLICATED if holder.agency_id in excluded else REPORTER_KNOWS
-            await _withhold(session, alert, lost, reason, now=now)
+        if holder.agency_id == reporter:
+            await _withhold(session, alert, lost, REPORTER_KNOWS, now=now)
         else:
             await _address(session, desk, alert, lost, holder.agency_id, now=now)
         await obligation_rows.name_holder(session, alert_id, lost.role, holder.agency_id)
@@ -97,21 +109,24 @@ async def dispatch_duties(
     alert = await alert_rows.lock_alert(session, alert_id)
     if alert is None:
         return
+    reporter, _ = open_routing(desk, alert.id, alert.routing)
     directory = await find_directory(session, alert.territory)
-    reporter, excluded = open_routing(desk, alert.id, alert.routing)
+    guarded = await guard(
+        session, alert.id, directory, [reporter, *(row.recipient_agency_id for row in rows)], at=now
+    )
     freight: list[Freight] = []
     kept: list[tuple[Row, str]] = []
     for row in rows:
-        agency = row.recipient_agency_id or _holder(directory, row.recipient, alert.territory, now)
-        reason = _why_not(agency, row.obliged_agency_id, reporter, excluded)
+        told = _told(row, guarded, alert.territory, now)
+        reason = _why_not(row, told, reporter)
         if reason is not None:
             kept.append((row, reason))
             continue
         freight.append(
             Freight(
                 obligation_id=row.id,
-                role=row.recipient or row.obliged,
-                agency=agency,
+                role=told.role,
+                agency=told.agency,
                 urgency=urgency_of(None if row.due_at is None else row.due_at - now),
                 due_at=row.due_at,
             )
@@ -131,21 +146,23 @@ async def dispatch_duties(
     await _cancel(session, alert_id, kept, now=now)
 
 
-def _holder(directory: Directory, role: str | None, territory: str, now: datetime) -> UUID | None:
-    holder = directory.holder(role, territory, now) if role else None
-    return holder.agency_id if holder else None
+def _told(row: Row, guarded: Guarded, territory: str, now: datetime) -> Party:
+    """Whom the notice of a duty is for: its recipient, or whoever takes the place of one that is shut out."""
+    role = row.recipient or row.obliged
+    holder = guarded.directory.holder(role, territory, now)
+    if row.recipient_agency_id is not None:
+        holder = Holder(row.recipient_agency_id, role)
+    return party(holder, role, guarded.directory, territory, now, guarded.excluded)
 
 
-def _why_not(
-    agency: UUID | None, obliged: UUID | None, reporter: UUID | None, excluded: frozenset[UUID]
-) -> str | None:
-    if agency is None:
-        return None
-    if agency in excluded:
+def _why_not(row: Row, told: Party, reporter: UUID | None) -> str | None:
+    if told.is_substitute and row.recipient in SCHOOLS:
         return IMPLICATED
-    if agency == reporter:
+    if told.agency is None:
+        return None
+    if told.agency == reporter:
         return REPORTER_KNOWS
-    return OWN_BODY if agency == obliged else None
+    return OWN_BODY if told.agency == row.obliged_agency_id else None
 
 
 def _notice_duty(row: Row) -> NoticeDuty:

@@ -84,15 +84,16 @@ async def test_the_same_alert_twice_is_planned_once(ledger: Ledger) -> None:
     assert len(await rows(ledger, alerts)) == 1
 
 
-async def test_an_implicated_agency_is_never_addressed_and_its_duties_are_withheld(ledger: Ledger) -> None:
+async def test_an_implicated_agency_is_never_addressed_and_without_a_superior_a_person_is_called(
+    ledger: Ledger,
+) -> None:
     police = ledger.agencies["internal_affairs"]
     await ledger.take(ledger.alert(implicated=(police,)))
     assert police not in {row.agency_id for row in await rows(ledger, deliveries)}
     assert police not in {row.agency_id for row in await rows(ledger, alert_handles)}
-    [alert] = await rows(ledger, alerts)
-    withheld = {(row["rule"], row["reason"]) for row in alert.withheld}
-    assert ("R136-8a", "implicated") in withheld
-    assert "R136-8a" not in {row.rule for row in await rows(ledger, obligations)}
+    [lost] = await rows(ledger, deliveries, role="internal_affairs")
+    assert (lost.agency_id, lost.reason, lost.escalation_level) == (None, "blocked:no_route", 1)
+    assert {row.rule for row in await rows(ledger, obligations, delivery_id=lost.id)} == {"R136-8a"}
 
 
 async def test_the_reporting_agency_gets_no_notice_of_its_own_report(ledger: Ledger) -> None:
@@ -150,11 +151,14 @@ async def test_a_late_holder_that_is_implicated_is_not_addressed_either(ledger: 
     police = uuid4()
     await ledger.take(ledger.alert(territory="KZ-10", implicated=(police,)))
     await ledger.take(an_agency(police, "internal_affairs", territory="KZ-10"))
-    [ended] = await rows(ledger, deliveries, role="internal_affairs")
-    assert (ended.agency_id, ended.state) == (None, "cancelled")
-    assert await rows(ledger, notices, delivery_id=ended.id) == []
-    [kept] = await rows(ledger, obligations, rule="R136-8a")
-    assert kept.state == "cancelled"
+    [lost] = await rows(ledger, deliveries, role="internal_affairs")
+    assert (lost.agency_id, lost.state, lost.reason) == (None, "waiting", "blocked:no_route")
+    assert await rows(ledger, notices, delivery_id=lost.id) == []
+    above = uuid4()
+    await ledger.take(an_agency(above, "central_state_body", territory="KZ"))
+    await ledger.take(an_agency(police, "internal_affairs", territory="KZ-10", version=2, superior=above))
+    [found] = await rows(ledger, deliveries, role="internal_affairs")
+    assert found.agency_id == above
 
 
 async def test_guardianship_stands_in_only_where_a_body_is_declared_absent(ledger: Ledger) -> None:
