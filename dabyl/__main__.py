@@ -198,6 +198,28 @@ def deliveries_list(
     out.print(table)
 
 
+@deliveries.command("check")
+def deliveries_check(
+    whole: Annotated[bool, typer.Option(help="every delivery there is, not the last two days' only")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Weigh the ledger: exit code 1 when anything planned is missing or anything stands unproven."""
+    calls = _calls()
+    balance = calls.get(
+        "/v1/conservation", token=calls.token(role="operator"), scope="whole" if whole else "recent"
+    )
+    if as_json:
+        print(json.dumps(balance, ensure_ascii=False, indent=2))
+    else:
+        states = ", ".join(f"{state} {number}" for state, number in sorted(balance["states"].items()))
+        out.print(f"planned {balance['planned']} = {states or 'nothing'}")
+        for one in balance["imbalances"]:
+            out.print(f"[red]{one['law']}[/red]: {one['count']}, e.g. {', '.join(one['sample'])}")
+        out.print("the ledger adds up" if balance["holds"] else "[red]the ledger does not add up[/red]")
+    if not balance["holds"]:
+        raise typer.Exit(1)
+
+
 @agency.command("add")
 def agency_add(
     role: Annotated[str, typer.Option(help="role code, e.g. internal_affairs")],

@@ -14,11 +14,12 @@ from notifier.adapters.webhook import Webhook
 from notifier.consumers import effects
 from notifier.domain.address import networks
 from notifier.domain.schedule import TIERS, Tier, Urgency
-from notifier.jobs import jobs
+from notifier.jobs import jobs, weighing
 from notifier.lawbook import Lawbook
 from notifier.router import ROUTERS
 from notifier.router.counter import Counter
 from notifier.schemas import ReceiptIn
+from notifier.service.conservation import BalanceBoard
 from notifier.service.desk import Desk
 from notifier.service.dispatch import Dispatcher
 from notifier.service.endpoints import list_lanes
@@ -70,7 +71,10 @@ def build(settings: Settings, parts: Parts) -> Service:
             shapes=[ReceiptIn],
         ),
         effects=consumed,
-        jobs=jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
+        jobs=[
+            *jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
+            weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show),
+        ],
         background=[dispatcher.run, follow_lanes],
         close=[channel.close],
     )

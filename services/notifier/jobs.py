@@ -7,13 +7,17 @@ from common.contracts import Event
 from common.db import Database
 from common.parts import Job
 from common.timing import Now
+from notifier.domain.conservation import Balance
 from notifier.errors import RegistryAway
-from notifier.service import clocks, overdue, rebuilding
+from notifier.service import clocks, conservation, overdue, rebuilding
 from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
 
 EVERY_SECOND = timedelta(seconds=1)
 EVERY_MINUTE = timedelta(minutes=1)
+
+Show = Callable[[Balance], None]
+"""Puts a balance where operators look: metrics and log."""
 
 ListFacts = Callable[[], Awaitable[list[Event]]]
 
@@ -60,3 +64,15 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
         Job("turn_clocks", EVERY_SECOND, turn_clocks),
         Job("fill_directory", EVERY_MINUTE, fill_directory),
     ]
+
+
+def weighing(db: Database, now: Now, show: Show) -> Job:
+    """The ledger is weighed each minute, the last two days of it."""
+
+    async def weigh_ledger() -> None:
+        async with db.reading() as session:
+            moment = now()
+            balance = await conservation.weigh(session, now=moment, since=moment - conservation.RECENT)
+        show(balance)
+
+    return Job("weigh_ledger", EVERY_MINUTE, weigh_ledger)

@@ -1,6 +1,6 @@
 """Door 1, HTTP: parse, call one use case, shape the answer."""
 
-from notifier.router import alerts, deliveries, endpoints, inbox, internal, obligations
+from notifier.router import alerts, conservation, deliveries, endpoints, inbox, internal, obligations
 
 ROUTERS = (
     alerts.router,
@@ -8,5 +8,6 @@ ROUTERS = (
     deliveries.router,
     inbox.router,
     endpoints.router,
+    conservation.router,
     internal.router,
 )

@@ -1,0 +1,117 @@
+"""Weighs the ledger: for each law the rows that break it. Reads only what is stored."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
+
+from common.db import Session
+from common.outbox import OUTBOX
+from notifier.domain.conservation import Law
+from notifier.domain.delivery import FINAL, OPEN, Outcome, State
+from notifier.models import attempts, audit, deliveries, notices, obligations, receipts
+
+GOT_THROUGH = (Outcome.ACCEPTED, Outcome.PULLED)
+
+
+async def count_states(session: Session, *, since: datetime | None) -> tuple[int, dict[str, int]]:
+    """How many deliveries there are, and how many in each state; counted apart, so that they can differ."""
+    total = await session.scalar(select(func.count()).select_from(deliveries).where(_recent(since)))
+    states = await session.execute(
+        select(deliveries.c.state, func.count()).where(_recent(since)).group_by(deliveries.c.state)
+    )
+    return int(total or 0), {row[0]: row[1] for row in states.all()}
+
+
+async def find_broken(
+    session: Session, *, since: datetime | None, asleep_before: datetime, stuck_before: datetime, limit: int
+) -> dict[Law, list[UUID]]:
+    """Ids of rows that break a law, at most ``limit`` a law; laws that hold are left out.
+
+    Args:
+        since: only deliveries planned from then on; ``None``: all.
+        asleep_before: a wake-up that was due before this should have happened.
+        stuck_before: an event written before this should have left.
+    """
+    broken = {}
+    for law, query in _queries(since, asleep_before, stuck_before).items():
+        found = list((await session.scalars(query.limit(limit))).all())
+        if found:
+            broken[law] = found
+    return broken
+
+
+def _recent(since: datetime | None) -> ColumnElement[bool]:
+    return true() if since is None else deliveries.c.planned_at >= since
+
+
+def _queries(
+    since: datetime | None, asleep_before: datetime, stuck_before: datetime
+) -> Mapping[Law, Select[Any]]:
+    mine = attempts.c.delivery_id == deliveries.c.id
+    made = select(func.count()).select_from(attempts).where(mine).scalar_subquery()
+    receipt = receipts.c.delivery_id == deliveries.c.id
+    proven = or_(
+        exists().where(mine, attempts.c.outcome.in_(GOT_THROUGH)),
+        deliveries.c.opened_at.is_not(None),
+        exists().where(receipt),
+        deliveries.c.acknowledged_at.is_not(None),
+    )
+    weighed = select(deliveries.c.id).where(_recent(since))
+    duties = select(obligations.c.id)
+    if since is not None:
+        duties = duties.join(deliveries, deliveries.c.id == obligations.c.delivery_id, isouter=True).where(
+            or_(deliveries.c.id.is_(None), _recent(since))
+        )
+    carrier = and_(deliveries.c.id == obligations.c.delivery_id)
+    return {
+        Law.NOTICE_WITHOUT_DELIVERY: duties.where(
+            obligations.c.kind == "notice",
+            obligations.c.state.in_(("pending", "open")),
+            obligations.c.delivery_id.is_(None),
+            obligations.c.dispatch_at.is_(None),
+        ),
+        Law.DELIVERY_MISSING: select(obligations.c.id).where(
+            obligations.c.delivery_id.is_not(None), ~exists(select(deliveries.c.id).where(carrier))
+        ),
+        Law.MET_WITHOUT_PROOF: select(obligations.c.id)
+        .join(deliveries, carrier)
+        .where(
+            _recent(since),
+            obligations.c.kind == "notice",
+            obligations.c.state == "met",
+            obligations.c.evidence_id.is_(None),
+            deliveries.c.transmitted_at.is_(None),
+            deliveries.c.opened_at.is_(None),
+            deliveries.c.acknowledged_at.is_(None),
+        ),
+        Law.NOTICE_MISSING: weighed.where(
+            deliveries.c.agency_id.is_not(None), ~exists().where(notices.c.delivery_id == deliveries.c.id)
+        ),
+        Law.FORGOTTEN: weighed.where(
+            deliveries.c.state.not_in([state.value for state in FINAL]), deliveries.c.next_wakeup_at.is_(None)
+        ),
+        Law.ASLEEP: weighed.where(
+            deliveries.c.state.in_([state.value for state in OPEN]),
+            deliveries.c.next_wakeup_at < asleep_before,
+        ),
+        Law.ATTEMPT_NOT_RECORDED: weighed.where(deliveries.c.attempt_no != made),
+        Law.TRANSMITTED_WITHOUT_PROOF: weighed.where(
+            or_(deliveries.c.state == State.TRANSMITTED, deliveries.c.transmitted_at.is_not(None)), ~proven
+        ),
+        Law.ANSWER_WITHOUT_RECEIPT: weighed.where(
+            deliveries.c.state.in_((State.ACKNOWLEDGED, State.REJECTED)), ~exists().where(receipt)
+        ),
+        Law.RECEIPT_OF_ANOTHER: weighed.join(receipts, receipt).where(
+            receipts.c.agency_id != deliveries.c.agency_id
+        ),
+        Law.NOT_ON_RECORD: weighed.where(
+            deliveries.c.is_test.is_(False),
+            ~exists().where(audit.c.subject_id == deliveries.c.id, audit.c.action == "delivery.planned"),
+        ),
+        Law.EVENT_STUCK: select(OUTBOX.c.id).where(
+            OUTBOX.c.published_at.is_(None), OUTBOX.c.created_at < stuck_before
+        ),
+    }

@@ -1,0 +1,139 @@
+"""The ledger adds up after real work, and each law has a planted fault that it finds."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import delete, insert, update
+
+from common.outbox import OUTBOX
+from common.testing import FrozenNow
+from notifier.domain.conservation import Law
+from notifier.models import attempts, audit, deliveries, notices, obligations, receipts
+from notifier.service.conservation import BalanceBoard, weigh
+from tests.factories.notifier import a_receipt
+from tests.service.notifier.conftest import House
+
+POLICE = "internal_affairs"
+OMBUDSMAN = "regional_child_ombudsman"
+
+
+@pytest.fixture
+async def worked(house: House) -> House:
+    """An alert whose notices were fetched by police and commissioner and answered by the police."""
+    await house.ledger.take(house.ledger.alert())
+    for role in (POLICE, OMBUDSMAN):
+        answer = await house.get("/v1/inbox", house.as_agency(role))
+        assert answer.status_code == 200
+    [to_police] = await house.rows(deliveries, role=POLICE)
+    [notice] = await house.rows(notices, delivery_id=to_police.id)
+    answer = await house.client.post(
+        f"/v1/deliveries/{to_police.id}/receipt",
+        json=a_receipt(to_police.id, notice.body, at=house.ledger.now().isoformat()),
+        headers=house.as_agency(POLICE),
+    )
+    assert answer.status_code in (200, 201), answer.text
+    async with house.ledger.db.transaction() as session:
+        await session.execute(update(OUTBOX).values(published_at=house.ledger.now()))
+    return house
+
+
+async def laws(house: House) -> set[Law]:
+    async with house.ledger.db.reading() as session:
+        return {one.law for one in (await weigh(session, now=house.ledger.now())).imbalances}
+
+
+async def test_after_real_work_the_ledger_adds_up(worked: House) -> None:
+    async with worked.ledger.db.reading() as session:
+        balance = await weigh(session, now=worked.ledger.now())
+    assert balance.imbalances == ()
+    assert balance.holds
+    assert balance.planned == len(await worked.rows(deliveries)) > 2
+    assert balance.states["acknowledged"] == 1
+
+
+def _faults(house: House, police: Any, ombudsman: Any) -> dict[Law, list[Any]]:
+    mine = deliveries.c.id == police.id
+    long_ago = house.ledger.now() - timedelta(minutes=5)
+    return {
+        Law.NOTICE_WITHOUT_DELIVERY: [
+            update(obligations)
+            .where(obligations.c.delivery_id == police.id)
+            .values(state="open", delivery_id=None, breached_at=house.ledger.now())
+        ],
+        Law.DELIVERY_MISSING: [
+            update(obligations).where(obligations.c.delivery_id == police.id).values(delivery_id=uuid4())
+        ],
+        Law.MET_WITHOUT_PROOF: [
+            update(deliveries).where(mine).values(transmitted_at=None, acknowledged_at=None, opened_at=None)
+        ],
+        Law.NOTICE_MISSING: [delete(notices).where(notices.c.delivery_id == police.id)],
+        Law.ASLEEP: [
+            update(deliveries).where(deliveries.c.id == ombudsman.id).values(next_wakeup_at=long_ago)
+        ],
+        Law.ATTEMPT_NOT_RECORDED: [delete(attempts).where(attempts.c.delivery_id == police.id)],
+        Law.TRANSMITTED_WITHOUT_PROOF: [
+            update(attempts).where(attempts.c.delivery_id == ombudsman.id).values(outcome="refused")
+        ],
+        Law.ANSWER_WITHOUT_RECEIPT: [delete(receipts).where(receipts.c.delivery_id == police.id)],
+        Law.RECEIPT_OF_ANOTHER: [
+            update(receipts).where(receipts.c.delivery_id == police.id).values(agency_id=uuid4())
+        ],
+        Law.NOT_ON_RECORD: [delete(audit).where(audit.c.subject_id == police.id)],
+        Law.EVENT_STUCK: [
+            insert(OUTBOX).values(
+                id=uuid4(), type="x", subject=uuid4(), data="{}", created_at=long_ago, tries=0
+            )
+        ],
+    }
+
+
+@pytest.mark.parametrize("law", [law for law in Law if law is not Law.FORGOTTEN])
+async def test_each_law_finds_its_planted_fault(worked: House, law: Law) -> None:
+    """``forgotten`` has none: the table itself refuses such a row (test_delivery)."""
+    [police] = await worked.rows(deliveries, role=POLICE)
+    [ombudsman] = await worked.rows(deliveries, role=OMBUDSMAN)
+    async with worked.ledger.db.transaction() as session:
+        for statement in _faults(worked, police, ombudsman)[law]:
+            await session.execute(statement)
+    assert law in await laws(worked)
+
+
+async def test_the_operator_sees_the_balance_and_nobody_else(worked: House) -> None:
+    shown = await worked.get("/v1/conservation", worked.as_role("operator"), scope="whole")
+    assert shown.status_code == 200
+    assert shown.json()["holds"] is True
+    assert sum(shown.json()["states"].values()) == shown.json()["planned"]
+    for headers in (worked.as_agency(POLICE), worked.as_role("registrar"), worked.as_role("auditor")):
+        assert (await worked.get("/v1/conservation", headers)).status_code == 403
+
+
+async def test_the_job_weighs_what_is_recent_and_the_command_weighs_all(
+    worked: House, now: FrozenNow
+) -> None:
+    [police] = await worked.rows(deliveries, role=POLICE)
+    async with worked.ledger.db.transaction() as session:
+        await session.execute(delete(receipts).where(receipts.c.delivery_id == police.id))
+    now.move(timedelta(days=3))
+    operator = worked.as_role("operator")
+    recent = (await worked.get("/v1/conservation", operator)).json()
+    whole = (await worked.get("/v1/conservation", operator, scope="whole")).json()
+    assert "answer_without_receipt" not in {one["law"] for one in recent["imbalances"]}
+    assert "answer_without_receipt" in {one["law"] for one in whole["imbalances"]}
+
+
+async def test_a_mended_law_falls_to_nothing_on_the_metrics_page(worked: House) -> None:
+    board = BalanceBoard(worked.parts.telemetry.meter)
+    async with worked.ledger.db.reading() as session:
+        good = await weigh(session, now=worked.ledger.now())
+        bad = await weigh(session, now=worked.ledger.now() + timedelta(days=1))
+
+    def broken() -> str:
+        lines = worked.parts.telemetry.exposition().decode().splitlines()
+        return next(line for line in lines if "conservation_broken" in line and 'law="asleep"' in line)
+
+    board.show(bad)
+    assert not broken().endswith(" 0.0")
+    board.show(good)
+    assert broken().endswith(" 0.0")
