@@ -8,11 +8,12 @@ from uuid import UUID
 
 from common.http import create_app
 from common.parts import Parts, Service
+from notifier.adapters.channels import load, settings_of_plugins
 from notifier.adapters.lanes import BusLanes
 from notifier.adapters.registry import RegistryClient
-from notifier.adapters.webhook import Webhook
 from notifier.consumers import effects
 from notifier.domain.address import networks
+from notifier.domain.channel import Outfit
 from notifier.domain.schedule import TIERS, Tier, Urgency
 from notifier.jobs import jobs, weighing
 from notifier.lawbook import Lawbook
@@ -31,7 +32,8 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 def build(settings: Settings, parts: Parts) -> Service:
     """Put the service together; nothing runs yet."""
     allowed = networks((*(LOOPBACK if settings.allow_loopback else ()), *settings.allow_networks))
-    channel = Webhook(allowed=allowed)
+    outfit = Outfit(allowed=allowed, settings={**settings.model_dump(), **settings_of_plugins()})
+    channel = load(outfit)
     dispatcher = Dispatcher(parts.db, channel, parts.telemetry, parts.now)
     lanes = BusLanes(parts.bus, dispatcher)
     desk = Desk(

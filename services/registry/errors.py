@@ -76,7 +76,7 @@ class EndpointOfAnother(Conflict):
 
 
 class AddressNotAllowed(Invalid):
-    """This address may not be notified: https, a host name, no user part, query or fragment."""
+    """This address may not be notified: it has not the form that its kind of endpoint asks for."""
 
 
 class ReceiptKeyUnreadable(Invalid):

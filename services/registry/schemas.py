@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
@@ -48,6 +48,11 @@ Code = Annotated[str, StringConstraints(max_length=80, pattern=r"^[a-z0-9]+(-[a-
 RoleCode = Annotated[str, StringConstraints(max_length=60, pattern=r"^[a-z][a-z0-9_]*$")]
 TerritoryCode = Annotated[str, StringConstraints(max_length=9, pattern=r"^(KZ(-[0-9]{2})?|[0-9]{9})$")]
 """ISO 3166-2 code, ``KZ``, or a KATO code."""
+
+Kind = Annotated[
+    str, StringConstraints(max_length=10, pattern=r"^(webhook|smtp|sms|voice|amqp|file|x-[a-z0-9]{1,8})$")
+]
+"""Channel of an endpoint."""
 
 Version = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
@@ -117,8 +122,14 @@ class EndpointIn(In):
     """
 
     agency: Code
-    kind: Literal["webhook"] = "webhook"
-    url: str = Field(min_length=1, max_length=500)
+    kind: Kind = Field(
+        default="webhook", description="webhook, smtp, sms, voice, amqp, file, or x-… of a plug-in"
+    )
+    url: str = Field(
+        min_length=1,
+        max_length=500,
+        description="by kind: https://…, mailto:…, tel:+…, amqps://…/vhost?queue=…, folder:name",
+    )
     concurrency: int = Field(default=8, strict=True, ge=1, le=64)
     receipt_key: str | None = Field(default=None, max_length=44)
     id: UUID | None = None
@@ -127,7 +138,7 @@ class EndpointIn(In):
     def to_draft(self) -> EndpointDraft:
         """As the service takes it."""
         return EndpointDraft(
-            self.agency, self.url, self.concurrency, self.receipt_key, self.id, self.replaces
+            self.agency, self.kind, self.url, self.concurrency, self.receipt_key, self.id, self.replaces
         )
 
 

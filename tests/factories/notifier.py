@@ -24,9 +24,11 @@ from common.db import Database
 from common.keys import KeyRing
 from common.sealing import seal
 from common.timing import Now
-from notifier.adapters.webhook import Webhook
+from notifier.adapters.channels import load
 from notifier.consumers import effects
 from notifier.domain.address import networks
+from notifier.domain.channel import Channel as SendingChannel
+from notifier.domain.channel import Outfit
 from notifier.domain.schedule import TIERS, Tier, Urgency
 from notifier.lawbook import Lawbook
 from notifier.service import endpoints
@@ -222,16 +224,27 @@ class Ledger:
                 await self.register(role, "KZ")
 
     async def connect(
-        self, role: str, url: str, *, concurrency: int = 4, receipt_key: str | None = None
+        self,
+        role: str,
+        url: str,
+        *,
+        concurrency: int = 4,
+        receipt_key: str | None = None,
+        kind: str = "webhook",
     ) -> UUID:
         endpoint_id = uuid4()
+        address: dict[str, Any] = {"url": url}
+        if kind not in ("webhook", "file"):
+            aad = b"endpoint|" + endpoint_id.bytes
+            sealed = seal(self.keys.sealing_public("routing"), url.encode(), aad)
+            address = {"sealed_url": base64.b64encode(sealed).decode()}
         await self.take(
             EndpointRegistered(
                 endpoint_id=endpoint_id,
                 agency_id=self.agencies[role],
                 version=1,
-                kind="webhook",
-                url=url,
+                kind=kind,
+                **address,
                 concurrency=concurrency,
                 receipt_key=receipt_key,
             )
@@ -316,9 +329,11 @@ def verified(received: Received, secret: str) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def working(ledger: Ledger, telemetry: Any) -> AsyncIterator[Dispatcher]:
+async def working(
+    ledger: Ledger, telemetry: Any, channel: SendingChannel | None = None
+) -> AsyncIterator[Dispatcher]:
     """The engine of a worker on this ledger, sending over real HTTP to loopback."""
-    channel = Webhook(allowed=networks(["127.0.0.0/8"]))
+    channel = channel or load(Outfit(allowed=networks(["127.0.0.0/8"])))
     dispatcher = Dispatcher(ledger.db, channel, telemetry, ledger.now, grace=timedelta(seconds=1))
     ledger.desk = Desk(
         lawbook=ledger.desk.lawbook,

@@ -1,10 +1,10 @@
 """What registry tells the others: who exists, who holds which role where, and how to reach them."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from common.contracts.envelope import Event
 
@@ -57,8 +57,10 @@ class EndpointRegistered(Event):
     """A way to reach an agency's system, as it is from ``version`` on.
 
     Attributes:
-        kind: ``webhook`` is pushed to; a body without an endpoint pulls its inbox.
-        url: where the thin notice goes.
+        kind: which channel: ``webhook``, ``smtp``, ``sms``, ``voice``, ``amqp``, ``file``, or ``x-…`` of
+            a plug-in; a body without an endpoint pulls its inbox.
+        url: where the thin notice goes, unless that is a mailbox, a telephone or holds a password.
+        sealed_url: then this instead: the address, sealed for notifier (base64).
         concurrency: requests in flight at the same time.
         receipt_key: Ed25519 public key (base64url of 32 bytes) that receipts must be signed with.
     """
@@ -70,8 +72,9 @@ class EndpointRegistered(Event):
     endpoint_id: UUID
     agency_id: UUID
     version: int
-    kind: Literal["webhook"]
-    url: str
+    kind: Annotated[str, Field(pattern=r"^(x-)?[a-z0-9]{1,8}$")]
+    url: str | None = None
+    sealed_url: str | None = None
     concurrency: int = 8
     receipt_key: str | None = None
 

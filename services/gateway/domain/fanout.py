@@ -90,6 +90,8 @@ _DRAWN = {
     "unreachable": Outcome.UNREACHED,
     "forbidden_address": Outcome.UNREACHED,
     "unsendable": Outcome.UNREACHED,
+    "no_adapter": Outcome.UNREACHED,
+    "no_certificate": Outcome.UNREACHED,
     "no_answer": Outcome.UNKNOWN,
     "lease_expired": Outcome.UNKNOWN,
 }

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp.resolver import ThreadedResolver
 
 from notifier.domain.address import Network, is_sendable_url, may_dial
-from notifier.domain.channel import Answer, Parcel
+from notifier.domain.channel import Answer, Outfit, Parcel
 from notifier.domain.delivery import Outcome
 
 ANSWER_BYTES = 1024
@@ -50,7 +50,7 @@ class Webhook:
 
     async def send(self, parcel: Parcel, *, now: datetime) -> Answer:
         """POST the notice once. What the other side does is an outcome, never an exception."""
-        if not is_sendable_url(parcel.url):
+        if not parcel.keys or not is_sendable_url(parcel.url):
             return Answer(Outcome.UNSENDABLE)
         progress = SimpleNamespace(is_sent=False)
         session = self._session(parcel.url.partition(":")[0].lower())
@@ -119,6 +119,11 @@ class Webhook:
             return socket.socket(family, kind, protocol)
 
         return make
+
+
+def make(outfit: Outfit) -> Webhook:
+    """The plug-in ``webhook``."""
+    return Webhook(allowed=outfit.allowed)
 
 
 def signed_headers(parcel: Parcel, *, now: datetime) -> dict[str, str]:

@@ -1,11 +1,16 @@
 """The port to the outside world: what a worker hands to an adapter and what it gets back."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
+from notifier.domain.address import Network
 from notifier.domain.delivery import Outcome
+
+WEBHOOK = "webhook"
+"""The kind that must sign: an endpoint without a key is never sent to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,18 +18,21 @@ class Parcel:
     """One attempt, complete: an adapter reads nothing else.
 
     Attributes:
+        kind: which channel carries it.
         delivery_id: also the ``webhook-id``, the same on every repeat, so that receivers can tell one.
-        url: where to send.
+        url: where to send, in the form of its kind.
         body: the stored bytes of the notice.
-        keys: signing keys, newest first; several while one is being replaced.
+        keys: signing keys, newest first; several while one is being replaced, none where a channel
+            needs none.
         timeout: the longest the attempt may take, connecting included.
     """
 
     delivery_id: UUID
-    url: str
+    url: str = field(repr=False)
     body: bytes
     keys: tuple[bytes, ...] = field(repr=False)
     timeout: timedelta
+    kind: str = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +58,21 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Give connections back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """What a plug-in is made with.
+
+    Attributes:
+        allowed: networks that may be dialled although they are special (embedded stack: loopback).
+        settings: of this installation, by name; a plug-in's own are ``NOTIFIER_<KIND>_*`` in lower case
+            without the prefix, e.g. ``x_fax_line`` for kind ``x-fax``.
+    """
+
+    allowed: tuple[Network, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+ChannelFactory = Callable[[Outfit], Channel | None]
+"""What a plug-in registers under its kind; ``None`` when its settings are not given."""

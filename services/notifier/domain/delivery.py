@@ -29,6 +29,8 @@ class Reason(StrEnum):
     PULL = "pull"
     NO_ROUTE = "blocked:no_route"
     ENDPOINT_REVOKED = "blocked:endpoint_revoked"
+    NO_ADAPTER = "blocked:no_adapter"
+    CERT = "blocked:cert"
 
 
 class Outcome(StrEnum):
@@ -56,6 +58,10 @@ class Outcome(StrEnum):
     """410: the agency says that this endpoint will not come back."""
     UNSENDABLE = "unsendable"
     """The endpoint or its key was no longer usable when the worker looked; nothing was sent."""
+    NO_ADAPTER = "no_adapter"
+    """No plug-in here knows this kind of endpoint, or it lacks its settings; nothing was sent."""
+    NO_CERTIFICATE = "no_certificate"
+    """Our own certificate is missing, unreadable or expired: never sent without it."""
     LEASE_EXPIRED = "lease_expired"
     """The worker died or stalled: nobody knows whether it was sent."""
 
@@ -95,6 +101,8 @@ RESULT: dict[Outcome, tuple[Fact, Reason | None]] = {
     Outcome.UNREACHABLE: (Fact.FAILED, Reason.RETRY),
     Outcome.FORBIDDEN_ADDRESS: (Fact.FAILED, Reason.RETRY),
     Outcome.UNSENDABLE: (Fact.FAILED, Reason.RETRY),
+    Outcome.NO_ADAPTER: (Fact.FAILED, Reason.NO_ADAPTER),
+    Outcome.NO_CERTIFICATE: (Fact.FAILED, Reason.CERT),
     Outcome.NO_ANSWER: (Fact.UNANSWERED, Reason.UNKNOWN_OUTCOME),
     Outcome.LEASE_EXPIRED: (Fact.LEASE_EXPIRED, Reason.UNKNOWN_OUTCOME),
     Outcome.GONE: (Fact.GONE, None),

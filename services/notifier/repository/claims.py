@@ -37,7 +37,8 @@ class Claimed:
     role: str
     traceparent: str | None
     concurrency: int
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
+    kind: str = "webhook"
     body: bytes | None = field(default=None, repr=False)
     sealed_keys: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
@@ -165,6 +166,7 @@ async def _complete(session: Session, token: UUID, *, now: datetime) -> list[Cla
             deliveries.c.traceparent,
             endpoint_versions.c.concurrency,
             endpoint_versions.c.url,
+            endpoint_versions.c.kind,
             endpoints.c.revoked_at,
             notices.c.body,
         )
@@ -197,6 +199,7 @@ async def _complete(session: Session, token: UUID, *, now: datetime) -> list[Cla
             traceparent=row.traceparent,
             concurrency=row.concurrency,
             url=None if row.revoked_at else row.url,
+            kind=row.kind,
             body=row.body,
             sealed_keys=tuple(keys.get(row.endpoint_id, ())),
         )

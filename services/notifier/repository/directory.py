@@ -22,9 +22,10 @@ class Route:
     agency_id: UUID
     endpoint_id: UUID
     version: int
-    url: str
+    url: str = field(repr=False)
     concurrency: int
     receipt_key: str | None
+    kind: str
     sealed_keys: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
 
@@ -69,6 +70,7 @@ _ROUTE = (
     endpoint_versions.c.url,
     endpoint_versions.c.concurrency,
     endpoint_versions.c.receipt_key,
+    endpoint_versions.c.kind,
 )
 
 

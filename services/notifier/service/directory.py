@@ -17,6 +17,7 @@ from common.telemetry import log
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import directory
 from notifier.repository.records import act, add_acts
+from notifier.service.addresses import stored_address
 from notifier.service.desk import Desk
 from notifier.service.routing import route_all
 
@@ -78,7 +79,7 @@ async def take_endpoint(session: Session, desk: Desk, event: EndpointRegistered,
         "endpoint_id": event.endpoint_id,
         "version": event.version,
         "kind": event.kind,
-        "url": event.url,
+        "url": stored_address(event.url, event.sealed_url),
         "concurrency": event.concurrency,
         "receipt_key": event.receipt_key,
     }

@@ -16,14 +16,15 @@ from uuid import UUID
 
 from common.db import Database
 from common.ids import new_id
-from common.sealing import aead_open
+from common.sealing import SealBroken, aead_open
 from common.telemetry import Telemetry, log
 from common.timing import Now
-from notifier.domain.channel import Answer, Channel, Parcel
+from notifier.domain.channel import WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import ORDER, Urgency
 from notifier.repository import claims, directory
 from notifier.repository.claims import Claimed, Result
+from notifier.service.addresses import open_address
 from notifier.service.desk import Desk
 from notifier.service.directory import leave_endpoint
 from notifier.service.grants import key_aad
@@ -267,9 +268,13 @@ class Dispatcher:
         if one.url is None or one.body is None or one.leased_until - self._now() < timeout:
             return Answer(Outcome.UNSENDABLE)
         keys = tuple(self._open(one.endpoint_id, no, sealed) for no, sealed in one.sealed_keys)
-        if not keys or not await self._is_still_ours(one):
+        if (not keys and one.kind == WEBHOOK) or not await self._is_still_ours(one):
             return Answer(Outcome.UNSENDABLE)
-        parcel = Parcel(one.delivery_id, one.url, one.body, keys, timeout)
+        try:
+            url = open_address(self.desk.keys, one.endpoint_id, one.url)
+        except SealBroken:
+            return Answer(Outcome.UNSENDABLE)
+        parcel = Parcel(one.delivery_id, url, one.body, keys, timeout, one.kind)
         return await self._channel.send(parcel, now=self._now())
 
     async def _is_still_ours(self, one: Claimed) -> bool:

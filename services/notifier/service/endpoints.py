@@ -9,7 +9,7 @@ from common.db import Database, Session
 from common.ids import new_id
 from common.sealing import aead_open, aead_seal
 from common.timing import Now
-from notifier.domain.channel import Answer, Channel, Parcel
+from notifier.domain.channel import WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.notice import Notice, digest, render_notice
 from notifier.domain.schedule import ORDER, Urgency
@@ -19,6 +19,7 @@ from notifier.repository import directory
 from notifier.repository.claims import Claimed
 from notifier.repository.directory import Route
 from notifier.repository.records import act, add_acts
+from notifier.service.addresses import open_address
 from notifier.service.desk import Desk
 from notifier.service.grants import key_aad
 from notifier.service.notices import content_url, receipt_url
@@ -70,13 +71,18 @@ async def send_test(
     async with db.transaction() as session:
         route = await find_usable(session, endpoint_id)
         keys = (await directory.list_keys(session, [endpoint_id], now=planned_at)).get(endpoint_id, [])
-        if not keys:
+        if not keys and route.kind == WEBHOOK:
             raise EndpointWithoutKey
         claimed = await _add_test(session, desk, route, actor=actor, now=planned_at)
     vault = desk.keys.secret("vault")
     opened = tuple(aead_open(vault, sealed, key_aad(endpoint_id, no)) for no, sealed in keys)
     parcel = Parcel(
-        claimed.delivery_id, route.url, claimed.body or b"", opened, desk.tiers[Urgency.URGENT].timeout
+        delivery_id=claimed.delivery_id,
+        url=open_address(desk.keys, endpoint_id, route.url),
+        body=claimed.body or b"",
+        keys=opened,
+        timeout=desk.tiers[Urgency.URGENT].timeout,
+        kind=route.kind,
     )
     answer = await channel.send(parcel, now=now())
     result = judge(desk, claimed, answer, ended_at=now())
@@ -154,6 +160,7 @@ async def _add_test(session: Session, desk: Desk, route: Route, *, actor: str, n
         traceparent=None,
         concurrency=route.concurrency,
         url=route.url,
+        kind=route.kind,
         body=body,
     )
 

@@ -196,6 +196,7 @@ def _claim(
             traceparent=row["traceparent"],
             concurrency=route.concurrency,
             url=route.url,
+            kind=route.kind,
             body=body,
             sealed_keys=route.sealed_keys,
         )

@@ -1,4 +1,4 @@
-"""What may be notified: the shape of an address and of a receipt key. Nothing is looked up here.
+"""What may be notified: the shape of an address, by kind, and of a receipt key. Nothing is looked up here.
 
 The address that a name resolves to is checked where the socket is opened (notifier), because names
 can be pointed elsewhere after registration.
@@ -20,6 +20,20 @@ LONGEST = 500
 KEY_BYTES = 32
 """Bytes of an Ed25519 public key."""
 
+WEBHOOK = "webhook"
+
+SEALED_KINDS = frozenset({"smtp", "sms", "voice", "amqp"})
+"""Their addresses are people's mailboxes and telephones, or hold a password: sealed on their way."""
+
+_MAILBOX = re.compile(
+    r"mailto:[A-Za-z0-9!#$*+/=^_{|}~-]+(\.[A-Za-z0-9!#$*+/=^_{|}~-]+)*@[a-z0-9.-]+", re.ASCII
+)
+_TELEPHONE = re.compile(r"tel:\+[1-9][0-9]{6,14}", re.ASCII)
+_FOLDER = re.compile(r"folder:[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?", re.ASCII)
+_QUEUE = re.compile(r"queue=[A-Za-z0-9._-]{1,120}", re.ASCII)
+_FOREIGN_KIND = re.compile(r"x-[a-z0-9]{1,8}", re.ASCII)
+_FOREIGN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]+", re.ASCII)
+
 _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 _HOST_NAME = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.ASCII
@@ -39,11 +53,53 @@ class EndpointDraft:
     """
 
     agency: str
+    kind: str
     url: str
     concurrency: int
     receipt_key: str | None
     id: UUID | None = None
     replaces: int | None = None
+
+
+def check_address_of(kind: str, url: str, *, loopback: bool) -> str:
+    """Return the address as this kind of channel will use it.
+
+    Raises:
+        AddressNotAllowed: not of the form that the kind asks for.
+    """
+    if kind == WEBHOOK:
+        return check_address(url, loopback=loopback)
+    if len(url) > LONGEST or not _PRINTABLE.fullmatch(url):
+        raise _refused()
+    if kind == "amqp":
+        return _check_queue(url, loopback=loopback)
+    if kind == "smtp":
+        if not _MAILBOX.fullmatch(url) or not _HOST_NAME.fullmatch(url.rpartition("@")[2]):
+            raise _refused()
+        return url
+    forms = {"sms": _TELEPHONE, "voice": _TELEPHONE, "file": _FOLDER}
+    form = forms.get(kind, _FOREIGN_ADDRESS if _FOREIGN_KIND.fullmatch(kind) else None)
+    if form is None or not form.fullmatch(url):
+        raise _refused()
+    return url
+
+
+def is_sealed_on_its_way(kind: str) -> bool:
+    """Whether an address of this kind travels sealed; of a plug-in's kind we cannot know, so yes."""
+    return kind in SEALED_KINDS or kind.startswith("x-")
+
+
+def _check_queue(url: str, *, loopback: bool) -> str:
+    """``amqps://user:password@host[:port]/vhost?queue=name``; without TLS only on this machine."""
+    parts, port = _split(url)
+    if parts.scheme not in {"amqps", "amqp"} or parts.fragment or not _QUEUE.fullmatch(parts.query):
+        raise _refused()
+    if port is not None and not 1 <= port <= 65535:
+        raise _refused()
+    local = _is_loopback(parts.hostname or "")
+    if (local and not loopback) or (parts.scheme == "amqp" and not local):
+        raise _refused()
+    return url
 
 
 def check_address(url: str, *, loopback: bool) -> str:

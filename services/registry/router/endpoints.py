@@ -56,7 +56,7 @@ async def register_endpoint(
 ) -> EndpointOut:
     """201 for a new endpoint; 200 for its next version, or when nothing differs."""
     endpoint, effect = await service.register_endpoint(
-        session, body.to_draft(), loopback=desk.loopback, by=caller.subject, now=parts.now
+        session, body.to_draft(), keys=parts.keys, loopback=desk.loopback, by=caller.subject, now=parts.now
     )
     if effect is not service.Effect.CREATED:
         response.status_code = 200

@@ -1,13 +1,16 @@
 """How agencies' systems are reached."""
 
+import base64
 from uuid import UUID
 
 from common.contracts import Event
 from common.contracts import registry as events
 from common.db import Session
+from common.keys import KeyRing
+from common.sealing import seal
 from common.timing import Now
 from registry import repository
-from registry.domain.endpoint import EndpointDraft, check_address, check_receipt_key
+from registry.domain.endpoint import EndpointDraft, check_address_of, check_receipt_key, is_sealed_on_its_way
 from registry.errors import (
     AgencyRetired,
     EndpointAgencyUnknown,
@@ -23,7 +26,7 @@ from registry.service.changes import record_changes
 
 
 async def register_endpoint(
-    session: Session, draft: EndpointDraft, *, loopback: bool, by: str, now: Now
+    session: Session, draft: EndpointDraft, *, keys: KeyRing, loopback: bool, by: str, now: Now
 ) -> tuple[Endpoint, Effect]:
     """Register an endpoint, new or anew; a draft equal to what is registered changes nothing.
 
@@ -35,7 +38,7 @@ async def register_endpoint(
         EndpointUnknown, EndpointOfAnother, EndpointIsRevoked, VersionOutdated: not the next version.
         EndpointExists: the address is there already, with other values.
     """
-    url = check_address(draft.url, loopback=loopback)
+    url = check_address_of(draft.kind, draft.url, loopback=loopback)
     key = None if draft.receipt_key is None else check_receipt_key(draft.receipt_key)
     agency = await find_agency(session, draft.agency)
     if agency is None:
@@ -51,7 +54,7 @@ async def register_endpoint(
         endpoint = Endpoint(
             agency_id=agency.id,
             version=1,
-            kind="webhook",
+            kind=draft.kind,
             url=url,
             concurrency=draft.concurrency,
             receipt_key=key,
@@ -69,6 +72,7 @@ async def register_endpoint(
         if endpoint.version != draft.replaces:
             raise VersionOutdated(pointer="#/replaces")
         endpoint.version += 1
+        endpoint.kind = draft.kind
         endpoint.url, endpoint.concurrency, endpoint.receipt_key = url, draft.concurrency, key
         effect = Effect.CHANGED
     await repository.save_endpoint(session, endpoint)
@@ -76,8 +80,8 @@ async def register_endpoint(
         endpoint_id=endpoint.id,
         agency_id=endpoint.agency_id,
         version=endpoint.version,
-        kind="webhook",
-        url=endpoint.url,
+        kind=endpoint.kind,
+        **_address(endpoint, keys),
         concurrency=endpoint.concurrency,
         receipt_key=endpoint.receipt_key,
     )
@@ -121,4 +125,18 @@ async def get_endpoint(session: Session, endpoint_id: UUID) -> Endpoint:
 
 
 def _is_same(endpoint: Endpoint, draft: EndpointDraft, key: str | None) -> bool:
-    return (endpoint.url, endpoint.concurrency, endpoint.receipt_key) == (draft.url, draft.concurrency, key)
+    return (endpoint.kind, endpoint.url, endpoint.concurrency, endpoint.receipt_key) == (
+        draft.kind,
+        draft.url,
+        draft.concurrency,
+        key,
+    )
+
+
+def _address(endpoint: Endpoint, keys: KeyRing) -> dict[str, str]:
+    """The address as it travels: a person's mailbox or telephone, or a password, is for notifier alone."""
+    if not is_sealed_on_its_way(endpoint.kind):
+        return {"url": endpoint.url}
+    aad = b"endpoint|" + endpoint.id.bytes
+    sealed = seal(keys.sealing_public("routing"), endpoint.url.encode(), aad)
+    return {"sealed_url": base64.b64encode(sealed).decode()}

@@ -7,7 +7,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
+import pytest
 
+from common.keys import KeyRing
+from notifier.service.addresses import open_address, stored_address
 from tests.conftest import Callers
 from tests.factories.registry import an_endpoint_body
 from tests.service.registry.conftest import SenderStandIn, Told
@@ -34,9 +37,72 @@ async def test_an_endpoint_is_registered_and_told(client: Client, registrar: Hea
         "version": 1,
         "kind": "webhook",
         "url": "https://police.example.kz/notices",
+        "sealed_url": None,
         "concurrency": 8,
         "receipt_key": KEY,
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("smtp", "mailto:kezekshi@police.example.kz"),
+        ("sms", "tel:+77011234567"),
+        ("voice", "tel:+77172123456"),
+        ("amqp", "amqps://dabyl:pass-word@mq.example.kz/alerts?queue=dabyl.in"),
+        ("x-fax", "fax:+77172000000"),
+    ],
+)
+async def test_a_mailbox_a_telephone_and_a_password_travel_sealed(
+    client: Client, registrar: Headers, told: Told, keys: KeyRing, kind: str, url: str
+) -> None:
+    body = await register(client, registrar, kind=kind, url=url)
+    assert (body["kind"], body["url"]) == (kind, url)
+    [(_, data)] = await told()
+    assert url not in data
+    event = json.loads(data)
+    assert (event["kind"], event["url"]) == (kind, None)
+    opened = open_address(keys, UUID(body["id"]), stored_address(None, event["sealed_url"]))
+    assert opened == url
+    again = await client.post("/v1/endpoints", json=an_endpoint_body(kind=kind, url=url), headers=registrar)
+    assert (again.status_code, again.json()) == (200, body)
+
+
+async def test_a_folder_is_named_never_a_path(client: Client, registrar: Headers, told: Told) -> None:
+    await register(client, registrar, kind="file", url="folder:police-kz-75")
+    [(_, data)] = await told()
+    assert json.loads(data)["url"] == "folder:police-kz-75"
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("smtp", "https://police.example.kz/"),
+        ("smtp", "mailto:a@b.kz,c@d.kz"),
+        ("smtp", "mailto:a@b.kz?subject=x"),
+        ("smtp", "mailto:a@-b.kz"),
+        ("sms", "tel:87011234567"),
+        ("sms", "tel:+7701"),
+        ("voice", "tel:+7701123456789012"),
+        ("amqp", "amqp://mq.example.kz/alerts?queue=q"),
+        ("amqp", "amqps://mq.example.kz/alerts"),
+        ("amqp", "amqps://mq.example.kz/alerts?queue=q&heartbeat=0"),
+        ("amqp", "amqps://169.254.169.254/?queue=q"),
+        ("amqps", "amqps://mq.example.kz/?queue=q"),
+        ("file", "file:///etc/cron.d"),
+        ("file", "folder:../etc"),
+        ("file", "folder:"),
+        ("webhook", "mailto:a@b.kz"),
+        ("x-", "fax:1"),
+        ("pigeon", "loft:1"),
+    ],
+)
+async def test_an_address_has_the_form_of_its_kind(
+    client: Client, registrar: Headers, kind: str, url: str
+) -> None:
+    answer = await client.post("/v1/endpoints", json=an_endpoint_body(kind=kind, url=url), headers=registrar)
+    assert answer.status_code == 422
+    assert url not in answer.text
 
 
 async def test_the_agency_may_be_named_by_id(client: Client, registrar: Headers) -> None:

@@ -1,0 +1,166 @@
+"""The way out is chosen by the endpoint's kind; a kind without an adapter is seen, and never lost."""
+
+import tomllib
+from datetime import datetime, timedelta
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from common.telemetry import Telemetry
+from common.timing import utc_now
+from notifier.adapters.channels import GROUP, OURS, Channels, installed, load
+from notifier.domain.channel import Answer, Outfit, Parcel
+from notifier.domain.delivery import Outcome
+from notifier.models import deliveries, endpoint_versions
+from tests.factories.notifier import Ledger, eventually, working
+from tests.service.notifier.test_delivery import POLICE, alert, rows, to_police, tries
+
+ROOT = Path(__file__).parents[3]
+
+
+class Pigeon:
+    """A foreign way out that notes what it was given."""
+
+    def __init__(self) -> None:
+        self.parcels: list[Parcel] = []
+        self.is_closed = False
+
+    async def send(self, parcel: Parcel, *, now: datetime) -> Answer:
+        self.parcels.append(parcel)
+        return Answer(Outcome.ACCEPTED)
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+PIGEON = Pigeon()
+
+
+def make_pigeon(outfit: Outfit) -> Pigeon:
+    return PIGEON
+
+
+def make_nothing(outfit: Outfit) -> None:
+    return None
+
+
+def make_trouble(outfit: Outfit) -> Pigeon:
+    raise RuntimeError("a foreign defect")
+
+
+def plugin(kind: str, what: str) -> EntryPoint:
+    return EntryPoint(kind, f"{__name__}:{what}", GROUP)
+
+
+async def test_a_plug_in_of_another_package_carries_its_kind(live: Ledger, telemetry: Telemetry) -> None:
+    pigeon = Pigeon()
+    async with working(live, telemetry, Channels({"x-dove": pigeon})):
+        await live.connect(POLICE, "loft:7", kind="x-dove")
+        await live.take(alert(live))
+
+        async def transmitted() -> Any:
+            return (await to_police(live)).state == "transmitted"
+
+        await eventually(transmitted)
+    assert [(one.kind, one.url) for one in pigeon.parcels] == [("x-dove", "loft:7")]
+
+
+async def test_a_kind_without_adapter_waits_in_sight_and_goes_on_being_tried(
+    live: Ledger, telemetry: Telemetry
+) -> None:
+    async with working(live, telemetry, Channels({})):
+        await live.connect(POLICE, "loft:7", kind="x-dove")
+        await live.take(alert(live))
+
+        async def tried_twice() -> Any:
+            delivery = await to_police(live)
+            return len([row for row in await tries(live, delivery.id) if row.outcome]) >= 2
+
+        await eventually(tried_twice)
+    delivery = await to_police(live)
+    assert delivery.reason == "blocked:no_adapter" or delivery.state == "leased"
+    assert delivery.next_wakeup_at is not None
+    assert {row.outcome for row in await tries(live, delivery.id) if row.outcome} == {"no_adapter"}
+    pigeon = Pigeon()  # the plug-in is installed later
+    async with working(live, telemetry, Channels({"x-dove": pigeon})):
+
+        async def transmitted() -> Any:
+            return (await to_police(live)).state == "transmitted"
+
+        await eventually(transmitted)
+
+
+async def test_an_address_that_was_sealed_stays_sealed_at_rest(live: Ledger, telemetry: Telemetry) -> None:
+    pigeon = Pigeon()
+    async with working(live, telemetry, Channels({"sms": pigeon})):
+        await live.connect(POLICE, "tel:+77011234567", kind="sms")
+        [stored] = await rows(live, endpoint_versions)
+        assert "7701" not in stored.url
+        await live.take(alert(live))
+
+        async def sent() -> Any:
+            return pigeon.parcels
+
+        [parcel] = await eventually(sent)
+    assert parcel.url == "tel:+77011234567"
+    assert "7701" not in repr(parcel)
+
+
+async def test_an_address_sealed_for_another_endpoint_is_never_used(
+    live: Ledger, telemetry: Telemetry
+) -> None:
+    pigeon = Pigeon()
+    async with working(live, telemetry, Channels({"sms": pigeon})):
+        first = await live.connect(POLICE, "tel:+77011234567", kind="sms")
+        [row] = await rows(live, endpoint_versions, endpoint_id=first)
+        await live.connect("psych_support_centre", "tel:+77017654321", kind="sms")
+        async with live.db.transaction() as session:
+            await session.execute(
+                endpoint_versions.update().where(endpoint_versions.c.endpoint_id != first).values(url=row.url)
+            )
+        await live.take(alert(live))
+
+        async def tried() -> Any:
+            [delivery] = await rows(live, deliveries, role="psych_support_centre")
+            return [one.outcome for one in await tries(live, delivery.id) if one.outcome]
+
+        assert set(await eventually(tried)) == {"unsendable"}
+    assert len(pigeon.parcels) == 1
+
+
+def test_a_defect_of_one_plug_in_costs_its_kind_alone() -> None:
+    found = load(
+        Outfit(),
+        [
+            plugin("x-bad", "make_trouble"),
+            plugin("x-gone", "make_missing"),
+            plugin("x-off", "make_nothing"),
+            plugin("x-dove", "make_pigeon"),
+            plugin("x-dove", "make_trouble"),
+        ],
+    )
+    assert found.kinds == {"x-dove"}
+
+
+def test_ours_are_registered_as_plug_ins_and_nobody_takes_their_place() -> None:
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert written["project"]["entry-points"][GROUP] == OURS
+    found = installed([plugin("webhook", "make_pigeon"), plugin("x-dove", "make_pigeon")])
+    assert [one.name for one in found] == [*OURS, "x-dove"]
+    assert found[0].value == OURS["webhook"]
+
+
+async def test_closing_goes_on_when_one_plug_in_fails() -> None:
+    class Stuck(Pigeon):
+        async def close(self) -> None:
+            raise RuntimeError("a foreign defect")
+
+    pigeon = Pigeon()
+    await Channels({"x-bad": Stuck(), "x-dove": pigeon}).close()
+    assert pigeon.is_closed
+    assert (await Channels({}).send(a_parcel(), now=utc_now())).outcome is Outcome.NO_ADAPTER
+
+
+def a_parcel() -> Parcel:
+    return Parcel(uuid4(), "loft:7", b"{}", (), timedelta(seconds=1), "x-dove")
