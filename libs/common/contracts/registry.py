@@ -1,10 +1,10 @@
 """What registry tells the others: who exists, who holds which role where, and how to reach them."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from common.contracts.envelope import Event
 
@@ -72,7 +72,7 @@ class EndpointRegistered(Event):
     endpoint_id: UUID
     agency_id: UUID
     version: int
-    kind: Annotated[str, Field(pattern=r"^(x-)?[a-z0-9]{1,8}$")]
+    kind: str
     url: str | None = None
     sealed_url: str | None = None
     concurrency: int = 8
