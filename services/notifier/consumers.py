@@ -15,8 +15,12 @@ from common.contracts.registry import (
 from common.db import Session
 from common.inbox import Effect
 from common.timing import Now
-from notifier.service import directory, duties, planning, receipts
+from notifier.domain.later import LaterFact
+from notifier.service import directory, facts, planning, receipts
 from notifier.service.desk import Desk
+
+APPOINTED = "case_manager.appointed"
+"""Code of the fact that has an event of its own."""
 
 
 def effects(desk: Desk) -> Mapping[type[Event], Effect]:
@@ -31,7 +35,8 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect]:
         )
 
     async def appoint_case_manager(session: Session, event: CaseManagerAppointed, *, now: Now) -> None:
-        await duties.meet_by_appointment(session, event, now=now())
+        fact = LaterFact(id=event.evidence_id, code=APPOINTED, at=event.appointed_at)
+        await facts.take_fact(session, desk, fact, event.alert_ids, actor="casework", now=now())
 
     async def register_agency(session: Session, event: AgencyRegistered, *, now: Now) -> None:
         await directory.take_agency(session, desk, event, now=now())

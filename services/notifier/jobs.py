@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from common.contracts import Event
 from common.db import Database
@@ -9,7 +10,7 @@ from common.parts import Job
 from common.timing import Now
 from notifier.domain.conservation import Balance
 from notifier.errors import RegistryAway
-from notifier.service import clocks, conservation, overdue, rebuilding
+from notifier.service import clocks, conservation, facts, overdue, rebuilding
 from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
 
@@ -62,6 +63,11 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
     return [
         Job("look_at_overdue", EVERY_SECOND, look_at_overdue),
         Job("turn_clocks", EVERY_SECOND, turn_clocks),
+        Job(
+            "settle_facts",
+            EVERY_SECOND,
+            partial(repeat, facts.anything_waits, facts.settle_waiting, facts.ROWS),
+        ),
         Job("fill_directory", EVERY_MINUTE, fill_directory),
     ]
 

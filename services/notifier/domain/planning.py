@@ -123,13 +123,20 @@ def party(
     return Party(instead.agency_id, instead.role, is_substitute=True)
 
 
-def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Callable[[], UUID]) -> Plan:
+def plan(
+    evaluation: Evaluation,
+    directory: Directory,
+    case: Case,
+    new_id: Callable[[], UUID],
+    last_number: Mapping[UUID, int] | None = None,
+) -> Plan:
     """Settle every duty's parties and group what leaves at once into notices.
 
     Args:
         directory: without exclusions; ``case.excluded`` is applied here, so that a withheld duty is
             never mistaken for one without a holder.
         new_id: makes random ids.
+        last_number: as in ``load``, for duties that come later than the alert.
     """
     withheld: list[WithheldDuty] = []
     settled: list[tuple[UUID, Duty, Party, UUID | None]] = []
@@ -161,7 +168,7 @@ def plan(evaluation: Evaluation, directory: Directory, case: Case, new_id: Calla
                     due_at=duty.due_at,
                 )
             )
-    deliveries = load(freight, {}, new_id)
+    deliveries = load(freight, last_number or {}, new_id)
     carrier = {obligation: delivery.id for delivery in deliveries for obligation in delivery.obligations}
     duties = tuple(
         PlannedDuty(

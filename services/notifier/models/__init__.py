@@ -12,6 +12,7 @@ from notifier.models.directory import (
     mandates,
 )
 from notifier.models.exclusions import exclusions
+from notifier.models.facts import later_facts
 from notifier.models.metadata import METADATA
 from notifier.models.proposals import proposals
 from notifier.models.records import audit, escalations, security_events
@@ -32,6 +33,7 @@ __all__ = [
     "endpoints",
     "escalations",
     "exclusions",
+    "later_facts",
     "mandates",
     "notices",
     "obligations",

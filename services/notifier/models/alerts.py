@@ -78,6 +78,8 @@ obligations = Table(
     Column("alarmed_at", UTCDateTime),
     Column("breached_at", UTCDateTime),
     Column("evidence_id", Uuid),
+    # For a duty that was opened after the alert: only what happened from then on meets it.
+    Column("since", UTCDateTime),
     # Set when the obliged body let its notice go; null when it left by itself.
     Column("released_at", UTCDateTime),
     Column("released_by", String(200)),
@@ -98,6 +100,16 @@ obligations = Table(
     ),
 )
 Index("ix_obligations_alert_id", obligations.c.alert_id)
+# The key above lets a duty towards nobody stand twice: NULL equals nothing.
+Index(
+    "uq_obligations_towards_nobody",
+    obligations.c.alert_id,
+    obligations.c.rule,
+    obligations.c.obliged,
+    unique=True,
+    sqlite_where=text("recipient IS NULL"),
+    postgresql_where=text("recipient IS NULL"),
+)
 Index("ix_obligations_delivery_id", obligations.c.delivery_id)
 Index(
     "ix_obligations_next_check_at",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 
 from common.db import Session, insert_ignore
 from notifier.models import alert_handles, alerts
@@ -69,6 +69,11 @@ async def lock_alert(session: Session, alert_id: UUID) -> AlertRow | None:
     query = select(*_ALERT).where(alerts.c.id == alert_id).with_for_update()
     row = (await session.execute(query)).first()
     return None if row is None else AlertRow(*tuple(row))
+
+
+async def set_alert(session: Session, alert_id: UUID, values: Mapping[str, Any]) -> None:
+    """Change one alert that this transaction has locked."""
+    await session.execute(update(alerts).where(alerts.c.id == alert_id).values(**values))
 
 
 @dataclass(frozen=True, slots=True)

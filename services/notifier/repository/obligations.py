@@ -39,6 +39,9 @@ class Row:
     breached_at: datetime | None
     released_at: datetime | None
     waived_at: datetime | None
+    met_at: datetime | None
+    evidence_id: UUID | None
+    since: datetime | None
     citation: Mapping[str, str]
     duty: Mapping[str, str]
     territory: str
@@ -65,6 +68,9 @@ _ROW = (
     obligations.c.breached_at,
     obligations.c.released_at,
     obligations.c.waived_at,
+    obligations.c.met_at,
+    obligations.c.evidence_id,
+    obligations.c.since,
     obligations.c.citation,
     obligations.c.duty,
     alerts.c.territory,
@@ -116,23 +122,6 @@ async def meet_carried(
         )
         met += [(row[0], row[1], row[2]) for row in result.all()]
     return met
-
-
-async def meet_rule(
-    session: Session, alert_ids: Collection[UUID], rule: str, *, met_at: datetime, evidence_id: UUID
-) -> list[tuple[UUID, UUID]]:
-    """Meet a duty by a fact that another service signed; returns obligation and alert of each."""
-    result = await session.execute(
-        update(obligations)
-        .where(
-            obligations.c.alert_id.in_(list(alert_ids)),
-            obligations.c.rule == rule,
-            obligations.c.state.in_(UNMET),
-        )
-        .values(state="met", met_at=met_at, evidence_id=evidence_id, next_check_at=None)
-        .returning(obligations.c.id, obligations.c.alert_id)
-    )
-    return [(row[0], row[1]) for row in result.all()]
 
 
 async def list_pending_of(session: Session, delivery_ids: Collection[UUID]) -> list[tuple[Row, UUID]]:
@@ -219,6 +208,17 @@ async def lock_owned(session: Session, agency_id: UUID, ids: Collection[UUID]) -
         _rows()
         .where(obligations.c.id.in_(list(ids)), obligations.c.obliged_agency_id == agency_id)
         .order_by(obligations.c.due_at.is_(None), obligations.c.due_at, obligations.c.id)
+        .with_for_update(of=obligations)
+    )
+    return [Row(*row) for row in (await session.execute(query)).all()]
+
+
+async def lock_of_alert(session: Session, alert_id: UUID) -> list[Row]:
+    """All duties of an alert, locked in one order until the transaction ends."""
+    query = (
+        _rows()
+        .where(obligations.c.alert_id == alert_id)
+        .order_by(obligations.c.id)
         .with_for_update(of=obligations)
     )
     return [Row(*row) for row in (await session.execute(query)).all()]

@@ -1,6 +1,7 @@
 """One alert becomes duties and deliveries, in one transaction (architecture §2.4)."""
 
 import base64
+import dataclasses
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -63,22 +64,22 @@ async def plan_alert(session: Session, desk: Desk, event: AlertReceived, *, now:
     )
     planned = plan(evaluation, guarded.directory, case, new_id)
     traceparent = current_traceparent()
-    alert = _alert_row(event, edition, evaluation, planned, place, sealed, traceparent, now=now)
+    alert = _alert_row(event, facts, edition, evaluation, planned, place, sealed, traceparent, now=now)
     if not await alert_rows.add_alert(session, alert):
         return
     await store_implied(session, excluded, raised_by=event.reporter, since=now)
     routes = await find_routes(
         session, {d.agency for d in planned.deliveries if d.agency is not None}, now=now
     )
-    duties = {duty.id: _notice_duty(duty) for duty in planned.duties}
+    duties = {duty.id: notice_duty(duty) for duty in planned.duties}
     written = write(
         desk, event.alert_id, planned.deliveries, duties, routes, traceparent=traceparent, now=now
     )
     await obligation_rows.add_obligations(
-        session, [_obligation_row(d, event, edition) for d in planned.duties]
+        session, [obligation_row(d, event.alert_id, edition.id) for d in planned.duties]
     )
     await store(session, desk, event.alert_id, written, now=now)
-    await _add_handles(session, desk, event, reporter, planned)
+    await add_handles(session, desk, event.alert_id, event.received_at, reporter, planned)
     await add_acts(
         session,
         [
@@ -95,7 +96,8 @@ async def plan_alert(session: Session, desk: Desk, event: AlertReceived, *, now:
             ),
         ],
     )
-    await publish(session, _opened(desk, event, planned), subject=event.alert_id, now=lambda: now)
+    told = duties_opened(desk, event.alert_id, event.territory, planned)
+    await publish(session, told, subject=event.alert_id, now=lambda: now)
     if evaluation.needs_a_person:
         await add_acts(
             session, [act("alert.nobody_obliged", at=now, alert_id=event.alert_id, reason=NOBODY_OBLIGED)]
@@ -155,6 +157,13 @@ def open_routing(desk: Desk, alert_id: UUID, sealed: bytes) -> tuple[UUID | None
     return (UUID(reporter) if reporter else None, frozenset(UUID(each) for each in routing["implicated"]))
 
 
+def facts_row(facts: Facts) -> dict[str, Any]:
+    """Facts as they are stored: codes and flags; the time of receipt has a column of its own."""
+    fields = {each.name: getattr(facts, each.name) for each in dataclasses.fields(Facts)}
+    del fields["received_at"]
+    return {**fields, "concerns": sorted(facts.concerns)}
+
+
 def facts_of(fields: Mapping[str, Any], received_at: datetime) -> Facts:
     """Facts as they were stored."""
     return Facts(received_at=received_at, **{**fields, "concerns": frozenset(fields["concerns"])})
@@ -187,6 +196,7 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _alert_row(
     event: AlertReceived,
+    facts: Facts,
     edition: Edition,
     evaluation: Evaluation,
     planned: Plan,
@@ -198,18 +208,14 @@ def _alert_row(
 ) -> dict[str, Any]:
     urgencies = [delivery.urgency for delivery in planned.deliveries] or [Urgency.ROUTINE]
     withheld = [plain(each.as_row()) for each in evaluation.withheld]
-    withheld += [_withheld_row(each) for each in planned.withheld]
+    withheld += [withheld_row(each) for each in planned.withheld]
     return {
         "id": event.alert_id,
         "number": event.number,
         "received_at": event.received_at,
         "planned_at": now,
         "territory": place,
-        "facts": {
-            "concerns": sorted(concern.value for concern in event.concerns),
-            "reporter": event.reporter,
-            "direct_threat": event.direct_threat,
-        },
+        "facts": facts_row(facts),
         "edition": edition.id,
         "urgency": min(urgencies, key=ORDER.__getitem__).value,
         "routing": sealed,
@@ -220,25 +226,30 @@ def _alert_row(
     }
 
 
-def _withheld_row(each: WithheldDuty) -> dict[str, Any]:
+def withheld_row(each: WithheldDuty) -> dict[str, Any]:
+    """A withheld duty as its alert keeps it."""
     return {**plain(each.duty.as_row()), "reason": each.reason}
 
 
-def _notice_duty(planned: PlannedDuty) -> NoticeDuty:
+def notice_duty(planned: PlannedDuty) -> NoticeDuty:
+    """A new duty as its notice names it."""
     duty = planned.duty
     return NoticeDuty(duty.rule, duty.citation.ru, duty.text.bilingual(), duty.due_at, duty.force)
 
 
-def _obligation_row(planned: PlannedDuty, event: AlertReceived, edition: Edition) -> dict[str, Any]:
+def obligation_row(
+    planned: PlannedDuty, alert_id: UUID, edition: str, *, since: datetime | None = None
+) -> dict[str, Any]:
+    """A new duty as the ledger holds it; ``since``: it was opened later than the alert, at that moment."""
     duty = planned.duty
     dispatch = planned.dispatch_at if planned.delivery_id is None else None
     return {
         "id": planned.id,
-        "alert_id": event.alert_id,
+        "alert_id": alert_id,
         "rule": duty.rule,
         "kind": duty.kind,
         "force": duty.force,
-        "edition": edition.id,
+        "edition": edition,
         "citation": duty.citation.bilingual(),
         "duty": duty.text.bilingual(),
         "obliged": duty.obliged,
@@ -254,12 +265,19 @@ def _obligation_row(planned: PlannedDuty, event: AlertReceived, edition: Edition
         "next_check_at": next_check(
             state=planned.state, dispatch=dispatch, due_at=duty.due_at, breach_at=duty.breach_at
         ),
+        "since": since,
     }
 
 
-async def _add_handles(
-    session: Session, desk: Desk, event: AlertReceived, reporter: UUID | None, planned: Plan
+async def add_handles(
+    session: Session,
+    desk: Desk,
+    alert_id: UUID,
+    received_at: datetime,
+    reporter: UUID | None,
+    planned: Plan,
 ) -> None:
+    """Let the agencies of a plan know the alert by ids of their own."""
     agencies = {delivery.agency for delivery in planned.deliveries if delivery.agency is not None}
     if reporter is not None:
         agencies.add(reporter)
@@ -268,18 +286,19 @@ async def _add_handles(
         session,
         [
             {
-                "handle": pairwise(key, event.alert_id, agency),
-                "alert_id": event.alert_id,
+                "handle": pairwise(key, alert_id, agency),
+                "alert_id": alert_id,
                 "agency_id": agency,
                 "is_reporter": "y" if agency == reporter else "n",
-                "received_at": event.received_at,
+                "received_at": received_at,
             }
             for agency in agencies
         ],
     )
 
 
-def _opened(desk: Desk, event: AlertReceived, planned: Plan) -> ObligationOpened:
+def duties_opened(desk: Desk, alert_id: UUID, territory: str, planned: Plan) -> ObligationOpened:
+    """What the others hear of new duties; ``territory`` is the region."""
     facts = tuple(
         ObligationFact(
             obligation_id=each.id,
@@ -297,10 +316,10 @@ def _opened(desk: Desk, event: AlertReceived, planned: Plan) -> ObligationOpened
     )
     owners = {each.id: each.obliged_agency for each in planned.duties}
     return ObligationOpened(
-        alert_id=event.alert_id,
-        territory=event.territory,
+        alert_id=alert_id,
+        territory=territory,
         obligations=facts,
-        assignees=seal_assignees(desk, event.alert_id, owners),
+        assignees=seal_assignees(desk, alert_id, owners),
     )
 
 

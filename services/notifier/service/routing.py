@@ -60,11 +60,11 @@ async def route_alert(session: Session, desk: Desk, alert_id: UUID, *, now: date
         await obligation_rows.name_holder(session, alert_id, lost.role, holder.agency_id)
         found.add(lost.id)
     if found:
-        await _tell_assignees(session, desk, alert, now=now)
+        await tell_assignees(session, desk, alert, now=now)
     return found
 
 
-async def _tell_assignees(session: Session, desk: Desk, alert: AlertRow, *, now: datetime) -> None:
+async def tell_assignees(session: Session, desk: Desk, alert: AlertRow, *, now: datetime) -> None:
     """Who owes what has changed: casework hears the unmet duties again with their owners."""
     unmet = [
         row

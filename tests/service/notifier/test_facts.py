@@ -1,0 +1,249 @@
+"""Later facts: they meet, open and never close by themselves; repeated or reordered they change nothing."""
+
+import json
+import random
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from common.outbox import OUTBOX
+from common.testing import FrozenNow
+from notifier.domain.later import LaterFact
+from notifier.jobs import jobs
+from notifier.models import audit, deliveries, later_facts, notices, obligations
+from notifier.service import clocks
+from notifier.service.facts import take_fact
+from tests.factories.notifier import T0, Ledger
+
+HOUR = timedelta(hours=1)
+REGIONAL = "regional_child_rights_body"
+
+
+async def rows(ledger: Ledger, table: Any, **where: Any) -> list[Any]:
+    query = select(table)
+    for name, value in where.items():
+        query = query.where(table.c[name] == value)
+    async with ledger.db.reading() as session:
+        return list((await session.execute(query)).all())
+
+
+async def tell(ledger: Ledger, alert_id: UUID, code: str, at: datetime, **more: Any) -> LaterFact:
+    fact = LaterFact(id=more.pop("id", None) or uuid4(), code=code, at=at, **more)
+    await take(ledger, fact, alert_id)
+    return fact
+
+
+async def take(ledger: Ledger, fact: LaterFact, *alerts: UUID) -> None:
+    async with ledger.db.transaction() as session:
+        await take_fact(session, ledger.desk, fact, alerts, actor="casework", now=ledger.now())
+
+
+async def by_time(ledger: Ledger) -> None:
+    [job] = [job for job in jobs(ledger.db, ledger.desk, ledger.now) if job.name == "settle_facts"]
+    await job.run()
+
+
+async def told(ledger: Ledger, kind: str) -> list[dict[str, Any]]:
+    return [json.loads(row.data) for row in await rows(ledger, OUTBOX, type=f"kz.dabyl.obligation.{kind}.v1")]
+
+
+async def test_a_visit_meets_the_duty_to_visit_by_its_edition(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    visit = await tell(ledger, alert.alert_id, "visit.recorded", T0 + HOUR)
+    edition = ledger.desk.lawbook.edition_at(T0)
+    for row in await rows(ledger, obligations, alert_id=alert.alert_id):
+        meets = "visit.recorded" in edition.rule(row.rule).evidence
+        assert (row.state == "met") is meets, row.rule
+        assert (row.evidence_id, row.met_at) == ((visit.id, T0 + HOUR) if meets else (None, None))
+    [met] = await told(ledger, "met")
+    assert datetime.fromisoformat(met["met_at"]) == T0 + HOUR
+    done = await rows(ledger, audit, action="duty.met")
+    assert {(row.actor, row.detail["fact"], row.detail["evidence"]) for row in done} == {
+        ("casework", "visit.recorded", str(visit.id))
+    }
+
+
+async def test_a_duty_met_late_is_breached_and_stays_so(ledger: Ledger, now: FrozenNow) -> None:
+    alert = ledger.alert(direct_threat=True)
+    await ledger.take(alert)
+    [duty] = await rows(ledger, obligations, rule="R136-12.2")
+    async with ledger.db.transaction() as session:
+        from notifier.repository.obligations import set_obligation  # noqa: PLC0415  # only here: a started clock
+
+        await set_obligation(session, duty.id, {"state": "open"})
+    at = duty.breach_at + HOUR
+    await tell(ledger, alert.alert_id, "case_manager.appointed", at)
+    [late] = await rows(ledger, obligations, rule="R136-12.2")
+    assert (late.state, late.met_at, late.breached_at) == ("met", at, duty.breach_at)
+    [breach] = await told(ledger, "breached")
+    assert breach["obligations"] == [str(duty.id)]
+
+
+async def test_a_duty_whose_holder_was_never_told_is_met_without_a_breach(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    [duty] = await rows(ledger, obligations, rule="R136-12.2")
+    assert duty.state == "pending"
+    await tell(ledger, alert.alert_id, "case_manager.appointed", duty.breach_at + HOUR)
+    [met] = await rows(ledger, obligations, rule="R136-12.2")
+    assert (met.state, met.breached_at) == ("met", None)
+    assert await told(ledger, "breached") == []
+
+
+async def test_a_signed_assessment_opens_what_follows_with_clocks_of_its_own(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    before = {row.id for row in await rows(ledger, obligations)}
+    at = T0 + 30 * HOUR
+    await tell(ledger, alert.alert_id, "assessment.signed", at)
+    opened = [row for row in await rows(ledger, obligations) if row.id not in before]
+    assert {row.rule for row in opened} >= {"R136-22", "R136-A1.appr"}
+    assert all((row.state, row.starts_at, row.since) == ("open", at, at) for row in opened)
+    [approve] = [row for row in opened if row.rule == "R136-A1.appr"]
+    assert approve.obliged_agency_id == ledger.agencies[REGIONAL]
+    news = [duty["rule"] for event in await told(ledger, "opened") for duty in event["obligations"]]
+    assert news.count("R136-22") == len([row for row in opened if row.rule == "R136-22"])
+    assert {row.subject_id for row in await rows(ledger, audit, action="duty.opened")} == {
+        row.id for row in opened
+    }
+
+
+async def test_what_a_fact_sends_is_the_agencys_next_notice(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    highest = {row.agency_id: row.notice_no for row in await rows(ledger, deliveries)}
+    for code in ("assessment.signed", "plan.drafted", "measure.assigned.psychological", "specialists.needed"):
+        await tell(ledger, alert.alert_id, code, T0 + 2 * HOUR)
+    sent = [row for row in await rows(ledger, deliveries) if row.notice_no > highest.get(row.agency_id, 0)]
+    for row in sent:
+        assert row.notice_no == highest.get(row.agency_id, 0) + 1 or row.agency_id is None
+        if row.agency_id is not None:
+            [notice] = await rows(ledger, notices, delivery_id=row.id)
+            assert json.loads(notice.body)["notice"] == row.notice_no
+
+
+async def test_an_excluded_body_gets_nothing_by_a_later_fact_either(ledger: Ledger) -> None:
+    centre = ledger.agencies["psych_support_centre"]
+    alert = ledger.alert(implicated=(centre,))
+    await ledger.take(alert)
+    for code in ("measure.assigned.psychological", "plan.approved", "assessment.signed", "request.accepted"):
+        await tell(ledger, alert.alert_id, code, T0 + HOUR)
+    assert centre not in {row.agency_id for row in await rows(ledger, deliveries)}
+    assert centre not in {row.obliged_agency_id for row in await rows(ledger, obligations)}
+
+
+async def test_a_fact_before_its_alert_waits_and_is_not_lost(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    visit = await tell(ledger, alert.alert_id, "visit.recorded", T0 + HOUR)
+    [kept] = await rows(ledger, later_facts)
+    assert kept.applied_at is None
+    await by_time(ledger)
+    assert await rows(ledger, obligations) == []
+    await ledger.take(alert)
+    await by_time(ledger)
+    assert visit.id in {row.evidence_id for row in await rows(ledger, obligations)}
+    [kept] = await rows(ledger, later_facts)
+    assert kept.applied_at is not None
+
+
+async def test_one_body_does_not_meet_what_another_owes(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    for code in ("assessment.signed", "plan.drafted", "measure.assigned.psychological"):
+        await tell(ledger, alert.alert_id, code, T0 + HOUR)
+    centre = ledger.agencies["psych_support_centre"]
+    owed = [
+        row
+        for row in await rows(ledger, obligations)
+        if "measure.completed" in ledger.desk.lawbook.edition(row.edition).rule(row.rule).evidence
+    ]
+    assert owed
+    await tell(ledger, alert.alert_id, "measure.completed", T0 + 2 * HOUR, agency=uuid4())
+    assert {row.state for row in await rows(ledger, obligations) if row.id in {one.id for one in owed}} == {
+        "open"
+    }
+    await tell(ledger, alert.alert_id, "measure.completed", T0 + 3 * HOUR, agency=centre)
+    for row in await rows(ledger, obligations):
+        if row.id in {one.id for one in owed}:
+            assert (row.state == "met") is (row.obliged_agency_id == centre)
+
+
+async def test_a_superseding_record_takes_the_place_of_the_first(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    first = await tell(ledger, alert.alert_id, "visit.recorded", T0 + HOUR)
+    second = await tell(ledger, alert.alert_id, "visit.recorded", T0 + 5 * HOUR, replaces=first.id)
+    met = await rows(ledger, obligations, state="met")
+    assert met
+    assert {(row.evidence_id, row.met_at) for row in met} == {(second.id, T0 + 5 * HOUR)}
+
+
+CHAIN = (
+    ("case.opened", 1), ("visit.recorded", 2), ("inspection_act.signed", 3), ("assessment.completed", 20),
+    ("assessment.signed", 21), ("assessment.approved", 22), ("plan.drafted", 30), ("plan.consented", 31),
+    ("plan.approved", 40), ("measure.assigned.medical", 41), ("measure.completed", 60),
+    ("commission.decided", 70), ("parents.informed", 71), ("assessment.signed", 90), ("visit.recorded", 91),
+)  # fmt: skip
+
+
+async def _ledger_after(ledger: Ledger, seed: int | None) -> set[tuple[Any, ...]]:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    facts = [
+        LaterFact(id=UUID(int=place + 1), code=code, at=T0 + hours * HOUR)
+        for place, (code, hours) in enumerate(CHAIN)
+    ]
+    order = list(facts)
+    if seed is not None:
+        order += facts[::2]
+        random.Random(seed).shuffle(order)
+    for fact in order:
+        await take(ledger, fact, alert.alert_id)
+    return {
+        (
+            row.rule, row.obliged, row.recipient, row.state, row.starts_at, row.due_at, row.breach_at,
+            row.met_at, row.evidence_id, row.since, row.breached_at,
+        )
+        for row in await rows(ledger, obligations, alert_id=alert.alert_id)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_facts_repeated_and_in_any_order_give_the_same_ledger(ledger: Ledger, seed: int) -> None:
+    assert await _ledger_after(ledger, seed) == await _ledger_after(ledger, None)
+
+
+async def test_a_fact_twice_tells_nobody_twice(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    fact = await tell(ledger, alert.alert_id, "assessment.signed", T0 + HOUR)
+    before = (
+        len(await told(ledger, "met")),
+        len(await told(ledger, "opened")),
+        len(await rows(ledger, audit)),
+    )
+    await take(ledger, fact, alert.alert_id)
+    after = (
+        len(await told(ledger, "met")),
+        len(await told(ledger, "opened")),
+        len(await rows(ledger, audit)),
+    )
+    assert after == before
+
+
+async def test_clocks_of_opened_duties_run(ledger: Ledger, now: FrozenNow) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    await tell(ledger, alert.alert_id, "assessment.signed", T0 + HOUR)
+    watched = [row for row in await rows(ledger, obligations) if row.since and row.due_at]
+    assert watched
+    assert all(row.next_check_at is not None for row in watched)
+    now.move(timedelta(days=40))
+    async with ledger.db.transaction() as session:
+        await clocks.turn_clocks(session, ledger.desk, now=now())
+    late = {row.id: row for row in await rows(ledger, obligations)}
+    assert all(late[row.id].alarmed_at is not None for row in watched)
