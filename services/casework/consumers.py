@@ -6,7 +6,7 @@ from uuid import UUID
 from casework import service
 from common.contracts import Event
 from common.contracts.intake import AlertReceived
-from common.contracts.notifier import ObligationBreached, ObligationMet, ObligationOpened
+from common.contracts.notifier import ObligationBreached, ObligationMet, ObligationOpened, ObligationWaived
 from common.db import Session
 from common.inbox import Effect
 from common.timing import Now
@@ -30,6 +30,11 @@ async def receive_breached(session: Session, event: ObligationBreached, *, now: 
     await service.mark_breached(session, event.alert_id, event.obligations, at=event.breached_at, now=now)
 
 
+async def receive_waived(session: Session, event: ObligationWaived, *, now: Now) -> None:
+    """Tasks are closed without having been done."""
+    await service.mark_waived(session, event.alert_id, event.obligations, at=event.waived_at, now=now)
+
+
 def effects(open_assignees: OpenAssignees) -> dict[type[Event], Effect]:
     """Every event casework reads."""
 
@@ -42,4 +47,5 @@ def effects(open_assignees: OpenAssignees) -> dict[type[Event], Effect]:
         ObligationOpened: receive_opened,
         ObligationMet: receive_met,
         ObligationBreached: receive_breached,
+        ObligationWaived: receive_waived,
     }

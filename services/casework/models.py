@@ -73,10 +73,11 @@ class Task(Model, table=True):
     breach_at: datetime | None = None
     met_at: datetime | None = None
     breached_at: datetime | None = None
+    waived_at: datetime | None = None
 
 
 class DutyFact(Model, table=True):
-    """That a duty was met or breached, kept for every duty: the fact may come before its task."""
+    """That a duty was met, breached or waived, kept for every duty: the fact may come before its task."""
 
     __tablename__ = "duty_facts"
 
@@ -84,6 +85,7 @@ class DutyFact(Model, table=True):
     alert_id: UUID
     met_at: datetime | None = None
     breached_at: datetime | None = None
+    waived_at: datetime | None = None
 
 
 class Appointment(Model, table=True):

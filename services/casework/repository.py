@@ -175,7 +175,7 @@ def as_rule(row: Task) -> TaskRule:
         breach_at=row.breach_at,
         assignee=row.assignee,
     )
-    return TaskRule(copy, Facts(row.met_at, row.breached_at))
+    return TaskRule(copy, Facts(row.met_at, row.breached_at, row.waived_at))
 
 
 def _values(task: TaskRule) -> dict[str, Any]:
@@ -194,6 +194,7 @@ def _values(task: TaskRule) -> dict[str, Any]:
         "breach_at": copy.breach_at,
         "met_at": facts.met_at,
         "breached_at": facts.breached_at,
+        "waived_at": facts.waived_at,
     }
 
 
@@ -203,14 +204,14 @@ def _values(task: TaskRule) -> dict[str, Any]:
 async def facts_of(session: Session, obligations: Iterable[UUID]) -> dict[UUID, Facts]:
     """What is known to have happened to these duties."""
     found = await session.scalars(select(DutyFact).where(col(DutyFact.obligation_id).in_(set(obligations))))
-    return {fact.obligation_id: Facts(fact.met_at, fact.breached_at) for fact in found}
+    return {fact.obligation_id: Facts(fact.met_at, fact.breached_at, fact.waived_at) for fact in found}
 
 
 async def put_facts(session: Session, alert_id: UUID, facts: Mapping[UUID, Facts]) -> None:
     """Write what happened; the case of the alert must be locked."""
     known = await facts_of(session, facts)
     for obligation_id, fact in facts.items():
-        values = {"met_at": fact.met_at, "breached_at": fact.breached_at}
+        values = {"met_at": fact.met_at, "breached_at": fact.breached_at, "waived_at": fact.waived_at}
         if obligation_id not in known:
             session.add(DutyFact(obligation_id=obligation_id, alert_id=alert_id, **values))
         elif known[obligation_id] != fact:

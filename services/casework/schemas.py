@@ -102,6 +102,7 @@ class TaskOut(Out):
     breach_at: datetime | None
     met_at: datetime | None
     breached_at: datetime | None
+    waived_at: datetime | None
     late: bool
 
     @classmethod

@@ -3,15 +3,16 @@
 import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, model_validator
 
 from common.contracts.vocabulary import AgeBand, Channel, Concern, Occasion, OffenderRelation, ReportedBy
 from common.schemas import In, Out
 from notifier.domain.acting import Act
 from notifier.domain.facts import Facts
+from notifier.domain.proposal import Kind
 from notifier.domain.receipt import Receipt, ReceiptStatus
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ].+", re.ASCII | re.DOTALL)
@@ -28,6 +29,12 @@ def _utc(value: datetime) -> datetime:
     if not 1990 <= value.year <= 2200:  # also keeps conversion away from the ends of the calendar
         raise ValueError("out of range")
     return value.astimezone(UTC)
+
+
+def _sayable(value: str) -> str:
+    if any(unicodedata.category(letter).startswith("C") and letter != "\n" for letter in value):
+        raise ValueError("not text")
+    return value
 
 
 def _printable(value: str) -> str:
@@ -167,6 +174,41 @@ class PreviewOut(Out):
     withheld: list[ReasonedDutyOut]
 
 
+Words = Annotated[
+    str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True), AfterValidator(_sayable)
+]
+"""What a person writes as a reason, in their own lines; sealed, never logged."""
+
+
+class ProposalIn(In):
+    """Either the reason of who proposes, or the id of what another person proposed."""
+
+    reason: Words | None = None
+    confirms: UUID | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.reason is None) == (self.confirms is None):
+            raise ValueError("either a reason or what is confirmed")
+        return self
+
+
+class ProposedOut(Out):
+    """What another person of the same body must confirm, and until when."""
+
+    proposal: UUID
+    expires_at: datetime
+
+
+class ProposalOut(ProposedOut):
+    """A proposal as its own body reads it."""
+
+    kind: Kind
+    proposed_at: datetime
+    reason: str
+    mine: bool = Field(description="the caller proposed it: somebody else must confirm")
+
+
 class ObligationOut(DutyOut):
     """A duty in the ledger."""
 
@@ -184,6 +226,7 @@ class ObligationOut(DutyOut):
     waived_at: datetime | None
     evidence: UUID | None
     may: list[Act] = Field(description="what the caller may do with it; empty for whom it does not bind")
+    proposals: list[ProposalOut] = Field(default=[], description="what waits for a second person of its body")
     facts: list[str] = Field(description="fact codes by which the caller may state it done")
     explanation: dict[str, list[str]] = Field(
         description="by language (kk, ru, en): paragraph, force, reading used, how the clock was counted"

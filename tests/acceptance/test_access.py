@@ -265,6 +265,8 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
              b'{"employee": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
             ("POST", "/v1/obligations/{}/release", scene.ids["obligation"]["body"], b"{}", "application/json",
              {"body"}),
+            ("POST", "/v1/obligations/{}/waiver", scene.ids["obligation"]["body"], b'{"reason": "x"}',
+             "application/json", {"body"}),
         ):  # fmt: skip
             if who in right:
                 continue

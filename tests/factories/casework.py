@@ -9,7 +9,13 @@ from uuid import UUID, uuid4
 
 from casework.domain.task import Copy, State
 from common.contracts.intake import AlertReceived
-from common.contracts.notifier import ObligationBreached, ObligationFact, ObligationMet, ObligationOpened
+from common.contracts.notifier import (
+    ObligationBreached,
+    ObligationFact,
+    ObligationMet,
+    ObligationOpened,
+    ObligationWaived,
+)
 from common.contracts.vocabulary import Channel, Concern, DutyKind, Occasion
 from common.keys import KeyRing
 from common.sealing import seal
@@ -81,6 +87,12 @@ def obligation_opened(
 def obligation_met(alert_id: UUID, *duties: ObligationFact, at: datetime = T0 + DAY / 2) -> ObligationMet:
     return ObligationMet(
         alert_id=alert_id, obligations=tuple(duty.obligation_id for duty in duties), met_at=at
+    )
+
+
+def obligation_waived(alert_id: UUID, *duties: ObligationFact, at: datetime = T0 + DAY) -> ObligationWaived:
+    return ObligationWaived(
+        alert_id=alert_id, obligations=tuple(duty.obligation_id for duty in duties), waived_at=at
     )
 
 

@@ -11,6 +11,7 @@ REGISTRY: dict[str, type[Event]] = {
         notifier.ObligationOpened,
         notifier.ObligationMet,
         notifier.ObligationBreached,
+        notifier.ObligationWaived,
         notifier.DeliveryTransmitted,
         notifier.DeliveryOpened,
         notifier.DeliveryAcknowledged,

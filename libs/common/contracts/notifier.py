@@ -59,6 +59,21 @@ class ObligationMet(Event):
     met_at: datetime
 
 
+class ObligationWaived(Event):
+    """Their obliged body decided, two persons and a reason on record, that these duties will not be done.
+
+    Final. A breach that was before stays.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.obligation.waived.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("casework",)
+
+    alert_id: UUID
+    obligations: tuple[UUID, ...]
+    waived_at: datetime
+
+
 class ObligationBreached(Event):
     """The formal limit passed (``breach_at``); stays on record when the duty is met late."""
 

@@ -65,12 +65,14 @@ class Facts:
 
     met_at: datetime | None = None
     breached_at: datetime | None = None
+    waived_at: datetime | None = None
 
     def with_earlier(self, other: "Facts") -> "Facts":
         """Both tellings as one."""
         return Facts(
             _earlier(self.met_at, other.met_at),
             _earlier(self.breached_at, other.breached_at),
+            _earlier(self.waived_at, other.waived_at),
         )
 
 
@@ -83,8 +85,10 @@ class Task:
 
     @property
     def state(self) -> State:
-        """``met`` as soon as the fact is known, whatever the copies say."""
-        return State.MET if self.facts.met_at is not None else self.copy.state
+        """``met`` or ``waived`` as soon as the fact is known, whatever the copies say."""
+        if self.facts.met_at is not None:
+            return State.MET
+        return State.WAIVED if self.facts.waived_at is not None else self.copy.state
 
     @property
     def is_late(self) -> bool:

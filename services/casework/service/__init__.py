@@ -2,7 +2,7 @@
 
 from casework.service.appointments import PersonSeals, appoint_case_manager, open_employee
 from casework.service.cases import CaseView, get_case, list_cases, list_tasks, open_case
-from casework.service.tasks import mark_breached, mark_met, take_duties
+from casework.service.tasks import mark_breached, mark_met, mark_waived, take_duties
 
 __all__ = [
     "CaseView",
@@ -13,6 +13,7 @@ __all__ = [
     "list_tasks",
     "mark_breached",
     "mark_met",
+    "mark_waived",
     "open_case",
     "open_employee",
     "take_duties",

@@ -53,6 +53,13 @@ async def mark_breached(
     await _take_facts(session, alert_id, dict.fromkeys(obligations, Facts(breached_at=at)), now=now)
 
 
+async def mark_waived(
+    session: Session, alert_id: UUID, obligations: Iterable[UUID], *, at: datetime, now: Now
+) -> None:
+    """Their obliged body will not do these duties, and said why; a late one stays marked."""
+    await _take_facts(session, alert_id, dict.fromkeys(obligations, Facts(waived_at=at)), now=now)
+
+
 async def _take_facts(session: Session, alert_id: UUID, told: Mapping[UUID, Facts], *, now: Now) -> None:
     case = await repository.open_case(session, alert_id, now=now())
     known = await repository.facts_of(session, told)

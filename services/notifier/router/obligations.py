@@ -1,30 +1,35 @@
 """Duties: those of an alert, and what the law would say."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 
 from common.db import Session
 from common.http import Reading, Tx
 from common.identity import Caller, Principal, require
-from notifier.router.counter import AtCounter
+from notifier.domain.acting import Act
+from notifier.domain.proposal import Kind
+from notifier.router.counter import AtCounter, Counter
 from notifier.schemas import (
     FactsIn,
     ObligationOut,
     ObligationsOut,
     OwnObligationsOut,
     PreviewOut,
+    ProposalIn,
+    ProposalOut,
+    ProposedOut,
     ReasonedDutyOut,
     ReleaseIn,
 )
-from notifier.service import preview, reading
-from notifier.service.desk import Desk
+from notifier.service import preview, proposals, reading
 from notifier.service.explaining import explained
 from notifier.service.owning import offered
 from notifier.service.reading import Seen
 from notifier.service.releases import release_obligations as release
+from notifier.service.waivers import propose_waiver, waive_obligation
 
 router = APIRouter(prefix="/v1", tags=["obligations"])
 
@@ -39,7 +44,7 @@ async def list_obligations(
     seen = await reading.see_alert(session, caller, alert_id)
     advisories, withheld = reading.beside(seen)
     return ObligationsOut(
-        items=[_shown(counter.desk, seen, row) for row in await reading.list_obligations(session, seen)],
+        items=await _shown(session, counter, caller, seen, await reading.list_obligations(session, seen)),
         advisories=[ReasonedDutyOut.model_validate(row) for row in advisories],
         withheld=[ReasonedDutyOut.model_validate(row) for row in withheld],
     )
@@ -73,13 +78,65 @@ async def release_obligation(
     """
     ids = list(dict.fromkeys([obligation_id, *(body.also if body else ())]))
     seen = await release(session, counter.desk, caller, ids, now=counter.now())
-    return OwnObligationsOut(items=await _own(session, counter.desk, seen, ids))
+    return OwnObligationsOut(items=await _own(session, counter, caller, seen, ids))
 
 
-def _shown(desk: Desk, seen: Seen, row: dict[str, Any]) -> ObligationOut:
-    return ObligationOut.model_validate(explained(desk, offered(desk, seen, row)))
+@router.post(
+    "/obligations/{obligation_id}/waiver",
+    summary="Waive an own duty: one proposes with a reason, another person confirms",
+    response_model=ObligationOut,
+    responses={202: {"description": "Another person of this body must confirm.", "model": ProposedOut}},
+)
+async def waive(
+    obligation_id: UUID, body: ProposalIn, session: Tx, caller: Agency, counter: AtCounter
+) -> ObligationOut | Response:
+    """Not for what is owed at once, in an hour or the same day, nor for what was sent or done.
+
+    The first person posts ``reason`` and gets 202; another person of the same body posts ``confirms``.
+    """
+    now = counter.now()
+    if body.confirms is not None:
+        seen = await waive_obligation(session, counter.desk, caller, obligation_id, body.confirms, now=now)
+    else:
+        found = await propose_waiver(session, counter.desk, caller, obligation_id, body.reason or "", now=now)
+        if not isinstance(found, Seen):
+            told = ProposedOut(proposal=found.id, expires_at=found.expires_at)
+            return Response(told.model_dump_json(), 202, media_type="application/json")
+        seen = found
+    return (await _own(session, counter, caller, seen, [obligation_id]))[0]
 
 
-async def _own(session: Session, desk: Desk, seen: Seen, ids: Collection[UUID]) -> list[ObligationOut]:
-    rows = await reading.list_obligations(session, seen)
-    return [_shown(desk, seen, row) for row in rows if row["id"] in ids]
+async def _shown(
+    session: Session, counter: Counter, caller: Principal, seen: Seen, rows: Sequence[dict[str, Any]]
+) -> list[ObligationOut]:
+    shown = [offered(counter.desk, seen, row) for row in rows]
+    waivable = [row["id"] for row in shown if Act.WAIVER in row["may"]]
+    waiting = await proposals.list_live(
+        session, counter.desk, caller, Kind.WAIVER, waivable, now=counter.now()
+    )
+    said: dict[UUID, list[ProposalOut]] = {}
+    for each in waiting:
+        said.setdefault(each.proposal.subject_id, []).append(_proposal(each, caller))
+    return [
+        ObligationOut.model_validate(explained(counter.desk, {**row, "proposals": said.get(row["id"], [])}))
+        for row in shown
+    ]
+
+
+def _proposal(agreed: proposals.Agreed, caller: Principal) -> ProposalOut:
+    proposal = agreed.proposal
+    return ProposalOut(
+        proposal=proposal.id,
+        kind=proposal.kind,
+        proposed_at=proposal.proposed_at,
+        expires_at=proposal.expires_at,
+        reason=agreed.reason,
+        mine=proposal.proposed_by == caller.subject,
+    )
+
+
+async def _own(
+    session: Session, counter: Counter, caller: Principal, seen: Seen, ids: Collection[UUID]
+) -> list[ObligationOut]:
+    rows = [row for row in await reading.list_obligations(session, seen) if row["id"] in ids]
+    return await _shown(session, counter, caller, seen, rows)

@@ -174,6 +174,8 @@ async def list_live(
     now: datetime,
 ) -> list[Agreed]:
     """What waits for a second person of the caller's body, with the reasons, oldest first."""
+    if not subject_ids:
+        return []
     found = await proposal_rows.list_live(session, kind, subject_ids, caller.agency, now=now)
     return [_opened(desk, each, is_new=False) for each in found]
 

@@ -23,6 +23,7 @@ from tests.factories.casework import (
     obligation_breached,
     obligation_met,
     obligation_opened,
+    obligation_waived,
 )
 from tests.service.casework.conftest import POLICE, REGIONAL_BODY, Bring
 
@@ -73,6 +74,16 @@ async def test_a_started_clock_replaces_the_projected_times(
         await bring(*order)
         [task] = (await one_case(client, regional_body))["tasks"]
         assert (task["state"], task["due_at"]) == ("open", "2026-10-24T11:00:00Z")
+
+
+async def test_a_waived_duty_closes_its_task_even_when_the_waiver_overtakes_it(
+    client: Client, bring: Bring, keys: KeyRing, regional_body: Headers
+) -> None:
+    alert, duty = uuid4(), a_duty()
+    opened = obligation_opened(keys, alert, {duty: REGIONAL_BODY})
+    await bring(obligation_waived(alert, duty), opened, obligation_waived(alert, duty), opened)
+    [task] = (await one_case(client, regional_body))["tasks"]
+    assert (task["state"], task["waived_at"], task["late"]) == ("waived", "2026-10-24T10:00:00Z", False)
 
 
 async def test_a_late_task_stays_marked_when_it_is_met(

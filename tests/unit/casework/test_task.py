@@ -31,6 +31,12 @@ def test_what_was_late_stays_late_when_it_is_met() -> None:
     assert (task.state, task.is_late) == (State.MET, True)
 
 
+def test_a_waived_task_is_closed_whatever_copy_comes_later_and_done_is_more_than_waived() -> None:
+    waived = Task(a_copy(OBLIGATION)).with_facts(Facts(waived_at=T0))
+    assert waived.with_copy(a_copy(OBLIGATION, state=State.OPEN)).state is State.WAIVED
+    assert waived.with_facts(Facts(met_at=T0)).state is State.MET
+
+
 def test_time_alone_changes_nothing() -> None:
     long_ago = a_copy(state=State.OPEN, due_at=datetime.min.replace(tzinfo=T0.tzinfo))
     assert (Task(long_ago).state, Task(long_ago).is_late) == (State.OPEN, False)
@@ -47,7 +53,7 @@ copies = st.builds(
     breach_at=maybe,
     assignee=st.sampled_from([None, UUID(int=1), UUID(int=2)]),
 )
-tellings = st.lists(st.one_of(copies, st.builds(Facts, maybe, maybe)), max_size=8)
+tellings = st.lists(st.one_of(copies, st.builds(Facts, maybe, maybe, maybe)), max_size=8)
 
 
 def told(task: Task, telling: Copy | Facts) -> Task:
