@@ -4,9 +4,10 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from common.bus import Transient
 from common.contracts import Event
@@ -18,7 +19,8 @@ from common.identity import Principal, require
 from common.inbox import Effect, Inbox
 from common.parts import Parts
 from common.problems import PartAway, add_handlers
-from common.schemas import PROBLEM_RESPONSES, Problem, components_of
+from common.reconciling import list_missing
+from common.schemas import PROBLEM_RESPONSES, In, Out, Problem, components_of
 from common.strict_json import StrictBodies
 from common.telemetry import Telemetry
 
@@ -91,8 +93,23 @@ class NotAnEvent(Malformed):
     """This is not an event that this service reads."""
 
 
+class MissingIn(In):
+    """Ids of events that a publisher has had confirmed."""
+
+    ids: list[UUID] = Field(max_length=1000)
+
+
+class MissingOut(Out):
+    """Those that were never taken here."""
+
+    missing: list[UUID]
+
+
 def events_door() -> APIRouter:
-    """``POST /internal/events``: the second way of an event, same inbox, same effect."""
+    """``POST /internal/events``: the second way of an event, same inbox, same effect.
+
+    Beside it the publisher's question which of its events were never taken.
+    """
     router = APIRouter(prefix="/internal", tags=["internal"], include_in_schema=False)
 
     @router.post("/events", status_code=204)
@@ -107,6 +124,13 @@ def events_door() -> APIRouter:
         except Transient as error:
             raise PartAway from error
         return Response(status_code=204)
+
+    @router.post("/events/missing")
+    async def list_missing_events(
+        body: MissingIn, request: Request, _caller: Annotated[Principal, Depends(require("service"))]
+    ) -> MissingOut:
+        async with request.app.state.parts.db.reading() as session:
+            return MissingOut(missing=await list_missing(session, request.app.state.inbox.service, body.ids))
 
     return router
 

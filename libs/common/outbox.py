@@ -71,8 +71,13 @@ Index(
     postgresql_where=OUTBOX.c.published_at.is_(None),
 )
 
+Index("ix_outbox_created_at", OUTBOX.c.created_at)
+
 Door = Callable[[bytes], Awaitable[bool]]
 """Hands one event to one reader's internal door; ``True`` when it took effect or had before."""
+
+Ask = Callable[[list[UUID]], Awaitable[list[UUID] | None]]
+"""Asks one reader which of these events it never took; ``None`` when it does not answer."""
 
 
 def add_tables(metadata: MetaData) -> None:

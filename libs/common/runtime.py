@@ -25,6 +25,7 @@ from common.inbox import Inbox
 from common.migrating import upgrade
 from common.outbox import Relay
 from common.parts import Job, Parts, Service
+from common.reconciling import EVERY, Reconciler
 from common.settings import ServiceSettings
 from common.telemetry import configure_logging, log
 
@@ -80,11 +81,18 @@ def listen(host: str, port: int) -> socket.socket:
 
 def relay_of(service: Service, parts: Parts) -> Relay:
     """The relay of this process."""
-    readers = {
-        reader for event in REGISTRY.values() if event.publisher == service.name for reader in event.consumers
-    }
-    doors = {reader: parts.doors.to(reader) for reader in readers}
+    doors = {reader: parts.doors.to(reader) for reader in _readers_of(service.name)}
     return Relay(service.name, parts.db, parts.bus, parts.telemetry, parts.now, doors)
+
+
+def reconciler_of(service: Service, parts: Parts) -> Reconciler:
+    """Asks the readers of this service's events what they never took."""
+    asking = {reader: parts.doors.asking(reader) for reader in _readers_of(service.name)}
+    return Reconciler(service.name, parts.db, asking, parts.now)
+
+
+def _readers_of(service: str) -> set[str]:
+    return {reader for event in REGISTRY.values() if event.publisher == service for reader in event.consumers}
 
 
 async def run_api(
@@ -121,6 +129,7 @@ async def _work(service: Service, parts: Parts, stop: asyncio.Event, relay: Rela
         *service.jobs,
         Job("forget_old_events", timedelta(hours=6), relay.forget_old),
         Job("forget_old_marks", timedelta(hours=6), inbox.forget_old),
+        Job("reconcile_events", EVERY, reconciler_of(service, parts).pass_once),
     ]
     work = [_by_time(job, stop) for job in jobs] + [long(stop) for long in service.background]
     await _together(stop, relay.run(stop), *work)
