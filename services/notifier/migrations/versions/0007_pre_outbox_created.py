@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0002_pre_outbox_created"
-down_revision = "0001_pre"
+revision = "0007_pre_outbox_created"
+down_revision = "0006_pre_later_facts"
 branch_labels = None
 depends_on = None
 

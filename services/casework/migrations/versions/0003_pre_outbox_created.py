@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0006_pre_outbox_created"
-down_revision = "0005_pre_exclusions"
+revision = "0003_pre_outbox_created"
+down_revision = "0002_pre_waived"
 branch_labels = None
 depends_on = None
 
