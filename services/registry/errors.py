@@ -83,6 +83,14 @@ class ReceiptKeyUnreadable(Invalid):
     """A receipt key is the base64url form of 32 bytes (Ed25519)."""
 
 
+class DutyHoursInverted(Invalid):
+    """A duty window must close after it opens; a night is two windows."""
+
+
+class DutyHoursTwice(Invalid):
+    """Two exceptions name the same date."""
+
+
 class IntervalInverted(Invalid):
     """The end lies before the beginning."""
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import Column, ForeignKey, Index, MetaData, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import Column, ForeignKey, Index, MetaData, SmallInteger, Text, UniqueConstraint, Uuid, text
 from sqlmodel import Field, SQLModel
 
 from common.db import NAMING, Json
@@ -92,6 +92,9 @@ class Endpoint(Model, table=True):
     url: str = Field(max_length=500)
     concurrency: int
     receipt_key: str | None = Field(default=None, max_length=44)
+    # Step of the agency's ladder, and when somebody answers there; null is always.
+    rung: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default=text("0")))
+    hours: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
     registered_at: datetime
     revoked_at: datetime | None = None
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -24,6 +24,14 @@ def _written_out(value: Any) -> Any:
     if not isinstance(value, str | datetime):
         raise ValueError("not a date and time")  # noqa: TRY004  # pydantic turns only ValueError into a 422
     return value
+
+
+def _day(value: Any) -> date:
+    if not isinstance(value, str) or not re.fullmatch(
+        r"(19[9]|20[0-9]|21[0-9])[0-9]-[0-9]{2}-[0-9]{2}", value
+    ):
+        raise ValueError("not a date")
+    return date.fromisoformat(value)
 
 
 def _utc(value: datetime) -> datetime:
@@ -53,6 +61,11 @@ Kind = Annotated[
     str, StringConstraints(max_length=10, pattern=r"^(webhook|smtp|sms|voice|amqp|file|x-[a-z0-9]{1,8})$")
 ]
 """Channel of an endpoint."""
+HourMinute = Annotated[
+    str, StringConstraints(max_length=5, pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")
+]
+Day = Annotated[date, BeforeValidator(_day)]
+"""ISO 8601 date."""
 
 Version = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
@@ -115,10 +128,38 @@ class RetirementIn(In):
     retired_at: Instant | None = None
 
 
+class DutyWindowIn(In):
+    """From `opens` until before `closes`, local time; `24:00` is the end of the day."""
+
+    opens: HourMinute
+    closes: HourMinute
+
+
+class WeeklyWindowIn(DutyWindowIn):
+    """The same on every such weekday; 1 is Monday."""
+
+    day: int = Field(strict=True, ge=1, le=7)
+
+
+class DutyExceptionIn(In):
+    """What holds on one date in place of the weekly windows; no windows: nobody is on duty."""
+
+    on: Day
+    windows: list[DutyWindowIn] = Field(default=[], max_length=10)
+
+
+class DutyHoursIn(In):
+    """When somebody answers; `null` is always."""
+
+    weekly: list[WeeklyWindowIn] = Field(default=[], max_length=70)
+    exceptions: list[DutyExceptionIn] = Field(default=[], max_length=100)
+
+
 class EndpointIn(In):
     """A way to reach an agency's system; ``id`` and ``replaces`` change one that is there.
 
     ``agency`` is an id or a code. ``receipt_key`` is an Ed25519 public key, base64url of 32 bytes.
+    ``rung`` is the step of the agency's ladder: 0 first way, 1 second endpoint, 2 duty phone or SMS.
     """
 
     agency: Code
@@ -132,13 +173,23 @@ class EndpointIn(In):
     )
     concurrency: int = Field(default=8, strict=True, ge=1, le=64)
     receipt_key: str | None = Field(default=None, max_length=44)
+    rung: int = Field(default=0, strict=True, ge=0, le=2)
+    hours: DutyHoursIn | None = None
     id: UUID | None = None
     replaces: Version | None = None
 
     def to_draft(self) -> EndpointDraft:
         """As the service takes it."""
         return EndpointDraft(
-            self.agency, self.kind, self.url, self.concurrency, self.receipt_key, self.id, self.replaces
+            self.agency,
+            self.kind,
+            self.url,
+            self.concurrency,
+            self.receipt_key,
+            self.id,
+            self.replaces,
+            rung=self.rung,
+            hours=None if self.hours is None else self.hours.model_dump(mode="json"),
         )
 
 
@@ -212,6 +263,8 @@ class EndpointOut(Out):
     url: str
     concurrency: int
     receipt_key: str | None
+    rung: int
+    hours: dict[str, Any] | None
     version: int
     registered_at: datetime
     revoked_at: datetime | None

@@ -1,10 +1,10 @@
 """What registry tells the others: who exists, who holds which role where, and how to reach them."""
 
-from datetime import datetime
-from typing import ClassVar
+from datetime import date, datetime
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from common.contracts.envelope import Event
 
@@ -53,6 +53,43 @@ class AgencyRetired(Event):
     retired_at: datetime
 
 
+HourMinute = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+"""Local time of day; ``24:00`` is the end of the day."""
+
+
+class DutyWindow(BaseModel):
+    """A stretch of one day, from ``opens`` until before ``closes``, local time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opens: HourMinute
+    closes: HourMinute
+
+
+class WeeklyWindow(DutyWindow):
+    """A stretch of every such weekday; ``day`` 1 is Monday (ISO 8601)."""
+
+    day: int = Field(ge=1, le=7)
+
+
+class DutyException(BaseModel):
+    """On this date these windows take the place of the weekly ones; none means nobody is on duty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    on: date
+    windows: tuple[DutyWindow, ...] = ()
+
+
+class DutyHours(BaseModel):
+    """When somebody answers a way of an agency."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weekly: tuple[WeeklyWindow, ...] = ()
+    exceptions: tuple[DutyException, ...] = ()
+
+
 class EndpointRegistered(Event):
     """A way to reach an agency's system, as it is from ``version`` on.
 
@@ -63,6 +100,8 @@ class EndpointRegistered(Event):
         sealed_url: then this instead: the address, sealed for notifier (base64).
         concurrency: requests in flight at the same time.
         receipt_key: Ed25519 public key (base64url of 32 bytes) that receipts must be signed with.
+        rung: step of the agency's ladder: 0 first way, 1 second endpoint, 2 duty phone or SMS.
+        hours: when somebody answers there; ``None`` is always. Silence skips a way that is off duty.
     """
 
     type: ClassVar[str] = "kz.dabyl.endpoint.registered.v1"
@@ -77,6 +116,8 @@ class EndpointRegistered(Event):
     sealed_url: str | None = None
     concurrency: int = 8
     receipt_key: str | None = None
+    rung: int = Field(default=0, ge=0, le=2)
+    hours: DutyHours | None = None
 
 
 class EndpointRevoked(Event):

@@ -8,11 +8,13 @@ import base64
 import binascii
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
-from registry.errors import AddressNotAllowed, ReceiptKeyUnreadable
+from registry.errors import AddressNotAllowed, DutyHoursInverted, DutyHoursTwice, ReceiptKeyUnreadable
 
 LONGEST = 500
 """Characters of an address."""
@@ -50,6 +52,8 @@ class EndpointDraft:
     Attributes:
         agency: id or code.
         id, replaces: which endpoint, and which version of it, this takes the place of.
+        rung: 0 first way, 1 second endpoint, 2 duty phone or SMS.
+        hours: weekly windows and exceptions, local time; ``None`` is always.
     """
 
     agency: str
@@ -59,6 +63,8 @@ class EndpointDraft:
     receipt_key: str | None
     id: UUID | None = None
     replaces: int | None = None
+    rung: int = 0
+    hours: Mapping[str, Any] | None = None
 
 
 def check_address_of(kind: str, url: str, *, loopback: bool) -> str:
@@ -149,6 +155,28 @@ def check_receipt_key(key: str) -> str:
     if len(raw) != KEY_BYTES:
         raise ReceiptKeyUnreadable(pointer="#/receipt_key")
     return key.rstrip("=")
+
+
+def check_hours(hours: Mapping[str, Any] | None) -> None:
+    """Every window must end after it begins, and a date must stand once.
+
+    A night shift is two windows: until ``24:00``, and from ``00:00`` of the next day.
+
+    Raises:
+        DutyHoursInverted: a window that is empty or runs backwards.
+        DutyHoursTwice: two exceptions for one date.
+    """
+    if hours is None:
+        return
+    for place, window in enumerate(hours["weekly"]):
+        if window["opens"] >= window["closes"]:
+            raise DutyHoursInverted(pointer=f"#/hours/weekly/{place}/closes")
+    dates = [each["on"] for each in hours["exceptions"]]
+    for place, each in enumerate(hours["exceptions"]):
+        if each["on"] in dates[:place]:
+            raise DutyHoursTwice(pointer=f"#/hours/exceptions/{place}/on")
+        if any(window["opens"] >= window["closes"] for window in each["windows"]):
+            raise DutyHoursInverted(pointer=f"#/hours/exceptions/{place}/windows")
 
 
 def _refused() -> AddressNotAllowed:

@@ -1,6 +1,7 @@
 """How agencies' systems are reached."""
 
 import base64
+from typing import Any
 from uuid import UUID
 
 from common.contracts import Event
@@ -10,7 +11,13 @@ from common.keys import KeyRing
 from common.sealing import seal
 from common.timing import Now
 from registry import repository
-from registry.domain.endpoint import EndpointDraft, check_address_of, check_receipt_key, is_sealed_on_its_way
+from registry.domain.endpoint import (
+    EndpointDraft,
+    check_address_of,
+    check_hours,
+    check_receipt_key,
+    is_sealed_on_its_way,
+)
 from registry.errors import (
     AgencyRetired,
     EndpointAgencyUnknown,
@@ -39,6 +46,7 @@ async def register_endpoint(
         EndpointExists: the address is there already, with other values.
     """
     url = check_address_of(draft.kind, draft.url, loopback=loopback)
+    check_hours(draft.hours)
     key = None if draft.receipt_key is None else check_receipt_key(draft.receipt_key)
     agency = await find_agency(session, draft.agency)
     if agency is None:
@@ -58,6 +66,8 @@ async def register_endpoint(
             url=url,
             concurrency=draft.concurrency,
             receipt_key=key,
+            rung=draft.rung,
+            hours=_plain(draft),
             registered_at=now(),
         )
         effect = Effect.CREATED
@@ -74,6 +84,7 @@ async def register_endpoint(
         endpoint.version += 1
         endpoint.kind = draft.kind
         endpoint.url, endpoint.concurrency, endpoint.receipt_key = url, draft.concurrency, key
+        endpoint.rung, endpoint.hours = draft.rung, _plain(draft)
         effect = Effect.CHANGED
     await repository.save_endpoint(session, endpoint)
     event: Event = events.EndpointRegistered(
@@ -84,6 +95,10 @@ async def register_endpoint(
         **_address(endpoint, keys),
         concurrency=endpoint.concurrency,
         receipt_key=endpoint.receipt_key,
+        rung=endpoint.rung,
+        hours=None
+        if endpoint.hours is None
+        else events.DutyHours.model_validate(endpoint.hours, strict=False),
     )
     await record_changes(session, [(endpoint.id, endpoint.version, event)], by=by, now=now)
     return endpoint, effect
@@ -125,12 +140,18 @@ async def get_endpoint(session: Session, endpoint_id: UUID) -> Endpoint:
 
 
 def _is_same(endpoint: Endpoint, draft: EndpointDraft, key: str | None) -> bool:
-    return (endpoint.kind, endpoint.url, endpoint.concurrency, endpoint.receipt_key) == (
-        draft.kind,
-        draft.url,
-        draft.concurrency,
-        key,
-    )
+    return (
+        endpoint.kind,
+        endpoint.url,
+        endpoint.concurrency,
+        endpoint.receipt_key,
+        endpoint.rung,
+        endpoint.hours,
+    ) == (draft.kind, draft.url, draft.concurrency, key, draft.rung, _plain(draft))
+
+
+def _plain(draft: EndpointDraft) -> dict[str, Any] | None:
+    return None if draft.hours is None else dict(draft.hours)
 
 
 def _address(endpoint: Endpoint, keys: KeyRing) -> dict[str, str]:

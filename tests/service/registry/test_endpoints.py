@@ -17,6 +17,7 @@ from tests.service.registry.conftest import SenderStandIn, Told
 
 Client = httpx2.AsyncClient
 Headers = dict[str, str]
+NOTHING = {"opens": "24:00", "closes": "24:00"}
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
 
 
@@ -40,6 +41,8 @@ async def test_an_endpoint_is_registered_and_told(client: Client, registrar: Hea
         "sealed_url": None,
         "concurrency": 8,
         "receipt_key": KEY,
+        "rung": 0,
+        "hours": None,
     }
 
 
@@ -103,6 +106,63 @@ async def test_an_address_has_the_form_of_its_kind(
     answer = await client.post("/v1/endpoints", json=an_endpoint_body(kind=kind, url=url), headers=registrar)
     assert answer.status_code == 422
     assert url not in answer.text
+
+
+async def test_a_duty_phone_has_its_step_and_its_hours(
+    client: Client, registrar: Headers, told: Told
+) -> None:
+    hours = {
+        "weekly": [{"day": 5, "opens": "09:00", "closes": "24:00"}],
+        "exceptions": [{"on": "2026-12-16", "windows": []}],
+    }
+    first = await register(client, registrar, rung=2, hours=hours)
+    assert (first["rung"], first["hours"]) == (2, hours)
+    again = await client.post("/v1/endpoints", json=an_endpoint_body(rung=2, hours=hours), headers=registrar)
+    assert (again.status_code, again.json()) == (200, first)
+    always = await client.post(
+        "/v1/endpoints", json=an_endpoint_body(rung=1, id=first["id"], replaces=1), headers=registrar
+    )
+    assert (always.json()["version"], always.json()["rung"], always.json()["hours"]) == (2, 1, None)
+    said = sorted((json.loads(data) for _, data in await told()), key=lambda one: one["version"])
+    assert [(one["rung"], one["hours"]) for one in said] == [(2, hours), (1, None)]
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "pointer"),
+    [
+        ({"rung": 3}, 422, None),
+        ({"rung": "1"}, 422, None),
+        ({"rung": True}, 422, None),
+        ({"hours": {"weekly": [{"day": 0, "opens": "09:00", "closes": "10:00"}]}}, 422, None),
+        ({"hours": {"weekly": [{"day": 1, "opens": "9:00", "closes": "10:00"}]}}, 422, None),
+        ({"hours": {"weekly": [{"day": 1, "opens": "25:00", "closes": "26:00"}]}}, 422, None),
+        ({"hours": {"exceptions": [{"on": 1, "windows": []}]}}, 422, None),
+        ({"hours": {"exceptions": [{"on": "2026-02-30", "windows": []}]}}, 422, None),
+        (
+            {"hours": {"weekly": [{"day": 1, "opens": "22:00", "closes": "06:00"}]}},
+            422,
+            "#/hours/weekly/0/closes",
+        ),
+        (
+            {"hours": {"exceptions": [{"on": "2026-12-16"}, {"on": "2026-12-16"}]}},
+            422,
+            "#/hours/exceptions/1/on",
+        ),
+        (
+            {"hours": {"exceptions": [{"on": "2026-12-16", "windows": [NOTHING]}]}},
+            422,
+            "#/hours/exceptions/0/windows",
+        ),
+    ],
+)  # fmt: skip
+async def test_hours_that_nobody_could_keep_are_refused(
+    client: Client, registrar: Headers, told: Told, values: dict[str, Any], status: int, pointer: str | None
+) -> None:
+    answer = await client.post("/v1/endpoints", json=an_endpoint_body(**values), headers=registrar)
+    assert answer.status_code == status, answer.text
+    if pointer is not None:
+        assert pointer in answer.text
+    assert await told() == []
 
 
 async def test_the_agency_may_be_named_by_id(client: Client, registrar: Headers) -> None:
