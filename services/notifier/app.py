@@ -14,6 +14,7 @@ from notifier.adapters.registry import RegistryClient
 from notifier.consumers import effects
 from notifier.domain.address import networks
 from notifier.domain.channel import Outfit
+from notifier.domain.escalation import policies
 from notifier.domain.schedule import TIERS, Tier, Urgency
 from notifier.jobs import jobs, weighing
 from notifier.lawbook import Lawbook
@@ -42,6 +43,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         public_url=settings.public_url.rstrip("/"),
         lanes=lanes,
         tiers=_tiers(settings),
+        policies=policies(_first_climbs(settings)),
     )
     dispatcher.attach(desk)
 
@@ -82,12 +84,16 @@ def build(settings: Settings, parts: Parts) -> Service:
     )
 
 
-def _tiers(settings: Settings) -> dict[Urgency, Tier]:
-    within: dict[Urgency, timedelta | None] = {
+def _first_climbs(settings: Settings) -> dict[Urgency, timedelta | None]:
+    return {
         Urgency.IMMEDIATE: settings.acknowledge_immediate,
         Urgency.URGENT: settings.acknowledge_urgent,
         Urgency.ROUTINE: settings.acknowledge_routine,
     }
+
+
+def _tiers(settings: Settings) -> dict[Urgency, Tier]:
+    within = _first_climbs(settings)
     return {
         urgency: replace(tier, acknowledge_within=within[urgency] or tier.acknowledge_within)
         for urgency, tier in TIERS.items()

@@ -10,7 +10,7 @@ from common.parts import Job
 from common.timing import Now
 from notifier.domain.conservation import Balance
 from notifier.errors import RegistryAway
-from notifier.service import clocks, conservation, facts, overdue, rebuilding
+from notifier.service import clocks, conservation, escalation, facts, overdue, rebuilding
 from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
 
@@ -39,11 +39,12 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
                 if await work(session, desk, now=now()) < rows:
                     return
 
-    async def look_at_overdue() -> None:
-        await repeat(overdue.anything_overdue, overdue.look_at_overdue, overdue.ROWS)
-
-    async def turn_clocks() -> None:
-        await repeat(clocks.anything_due, clocks.turn_clocks, clocks.ROWS)
+    passes: dict[str, tuple[Look, Pass, int]] = {
+        "look_at_overdue": (overdue.anything_overdue, overdue.look_at_overdue, overdue.ROWS),
+        "climb_ladders": (escalation.anything_silent, escalation.climb_silent, escalation.ROWS),
+        "turn_clocks": (clocks.anything_due, clocks.turn_clocks, clocks.ROWS),
+        "settle_facts": (facts.anything_waits, facts.settle_waiting, facts.ROWS),
+    }
 
     async def fill_directory() -> None:
         """A copy that is empty was lost, or nobody ever told us: ask, so that no alert lacks its route."""
@@ -61,13 +62,7 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
                 await rebuilding.rebuild(session, desk, facts, now=now())
 
     return [
-        Job("look_at_overdue", EVERY_SECOND, look_at_overdue),
-        Job("turn_clocks", EVERY_SECOND, turn_clocks),
-        Job(
-            "settle_facts",
-            EVERY_SECOND,
-            partial(repeat, facts.anything_waits, facts.settle_waiting, facts.ROWS),
-        ),
+        *(Job(name, EVERY_SECOND, partial(repeat, *work)) for name, work in passes.items()),
         Job("fill_directory", EVERY_MINUTE, fill_directory),
     ]
 

@@ -25,11 +25,13 @@ class Settings(ServiceSettings):
         (), description="special networks that may be dialled (CIDR), e.g. the agencies' private network"
     )
     acknowledge_immediate: timedelta | None = Field(
-        None, description="silence after an immediate notice until a person is alarmed (default 5 min)"
+        None,
+        description="silence after an immediate notice until its ladder is climbed, later rungs in proportion"
+        " (default 2 min, then 5, 10 and 15)",
     )
     acknowledge_urgent: timedelta | None = Field(
-        None, description="the same for an urgent notice (default 4 h)"
+        None, description="the same for an urgent notice (default 25 % of its time, then 50, 75 and 90)"
     )
     acknowledge_routine: timedelta | None = Field(
-        None, description="the same for a routine notice (default 24 h)"
+        None, description="the same for a routine notice (default 50 % of its time, then 80 and 100)"
     )

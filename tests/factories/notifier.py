@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from common.contracts import Event
 from common.contracts.intake import AlertReceived
-from common.contracts.registry import AgencyRegistered, EndpointRegistered, Mandate
+from common.contracts.registry import AgencyRegistered, DutyHours, EndpointRegistered, Mandate
 from common.contracts.vocabulary import Channel, Concern, Occasion, OffenderRelation
 from common.db import Database
 from common.keys import KeyRing
@@ -231,6 +231,8 @@ class Ledger:
         concurrency: int = 4,
         receipt_key: str | None = None,
         kind: str = "webhook",
+        rung: int = 0,
+        hours: dict[str, Any] | None = None,
     ) -> UUID:
         endpoint_id = uuid4()
         address: dict[str, Any] = {"url": url}
@@ -247,6 +249,8 @@ class Ledger:
                 **address,
                 concurrency=concurrency,
                 receipt_key=receipt_key,
+                rung=rung,
+                hours=None if hours is None else DutyHours.model_validate(hours, strict=False),
             )
         )
         async with self.db.transaction() as session:

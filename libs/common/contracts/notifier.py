@@ -134,7 +134,12 @@ class DeliveryFailed(Event):
 
 
 class EscalationRaised(Event):
-    """Silence climbed one rung."""
+    """Silence climbed one rung.
+
+    Attributes:
+        level: how many alarms there were, this one included.
+        rung: 1 second endpoint, 2 duty phone, 3 superior body, 4 operator.
+    """
 
     type: ClassVar[str] = "kz.dabyl.escalation.raised.v1"
     publisher: ClassVar[str] = "notifier"
@@ -142,4 +147,5 @@ class EscalationRaised(Event):
     delivery_id: UUID
     alert_id: UUID
     level: int
+    rung: int | None = None
     raised_at: datetime

@@ -31,7 +31,7 @@ class NoticeDuty:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one delivery says."""
+    """What one delivery says; ``silent`` is the role of a subordinate that does not answer."""
 
     delivery_id: UUID
     number: int
@@ -43,6 +43,7 @@ class Notice:
     receipt_url: str
     sent_at: datetime
     is_test: bool = False
+    silent: str | None = None
 
 
 def instant(moment: datetime | None) -> str | None:
@@ -92,4 +93,6 @@ def _encode(notice: Notice, worded: int) -> bytes:
         "sent_at": instant(notice.sent_at),
         "test": notice.is_test,
     }
+    if notice.silent is not None:
+        document["silent"] = {"role": notice.silent}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

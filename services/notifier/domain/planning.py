@@ -57,7 +57,12 @@ class Freight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedDelivery:
-    """One notice to one agency; ``role`` is the first of ``bodies`` under which it is addressed."""
+    """One notice to one agency; ``role`` is the first of ``bodies`` under which it is addressed.
+
+    Attributes:
+        rung, escalates: which step of whose ladder this is; a first way has neither.
+        silent: role of the subordinate whose silence a superior body is told of.
+    """
 
     id: UUID
     agency: UUID | None
@@ -67,6 +72,9 @@ class PlannedDelivery:
     urgency: Urgency
     deadline: datetime | None
     obligations: tuple[UUID, ...]
+    rung: int = 0
+    escalates: UUID | None = None
+    silent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

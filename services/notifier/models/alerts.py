@@ -77,6 +77,9 @@ obligations = Table(
     Column("met_at", UTCDateTime),
     Column("alarmed_at", UTCDateTime),
     Column("breached_at", UTCDateTime),
+    # Whose breach it is and why, as it was when the limit passed.
+    Column("breach_owner_id", Uuid),
+    Column("breach_reason", String(8)),
     Column("evidence_id", Uuid),
     # For a duty that was opened after the alert: only what happened from then on meets it.
     Column("since", UTCDateTime),

@@ -27,6 +27,14 @@ SENDABLE = "state = 'waiting' AND endpoint_id IS NOT NULL"
 WATCHED = "state IN ('leased', 'transmitted') OR (state = 'waiting' AND endpoint_id IS NULL)"
 """Rows that the overdue scan looks at."""
 
+CLIMBING = "climb_at IS NOT NULL AND state IN ('waiting', 'leased', 'transmitted', 'dead')"
+"""Rows whose silence climbs; a dead one waits for a person as well."""
+
+ALARMED = (
+    "escalation_level > 0 AND escalates_id IS NULL AND state IN ('waiting', 'leased', 'transmitted', 'dead')"
+)
+"""First ways with an open alarm."""
+
 deliveries = Table(
     "deliveries",
     METADATA,
@@ -55,6 +63,11 @@ deliveries = Table(
     Column("opened_at", UTCDateTime),
     Column("acknowledged_at", UTCDateTime),
     Column("escalation_level", Integer, nullable=False, default=0),
+    # The first way whose silence this one answers; null for a first way itself.
+    Column("escalates_id", Uuid),
+    # When the silence began, and when it is looked at next, whatever sending waits for meanwhile.
+    Column("silent_since", UTCDateTime),
+    Column("climb_at", UTCDateTime),
     Column("is_test", Boolean, nullable=False, default=False),
     Column("traceparent", String(55)),
     UniqueConstraint("alert_id", "agency_id", "notice_no", "rung"),
@@ -78,6 +91,11 @@ deliveries = Table(
     CheckConstraint("(state = 'waiting') = (reason IS NOT NULL)", name="waiting_has_reason"),
     CheckConstraint("state <> 'transmitted' OR transmitted_at IS NOT NULL", name="transmitted_at"),
     CheckConstraint("state <> 'leased' OR agency_id IS NOT NULL", name="leased_has_agency"),
+    CheckConstraint(
+        "silent_since IS NULL OR climb_at IS NOT NULL"
+        " OR state IN ('acknowledged', 'rejected', 'cancelled', 'superseded')",
+        name="silence_climbs",
+    ),
     CheckConstraint("is_test = (alert_id IS NULL)", name="only_tests_without_alert"),
     postgresql_with={"fillfactor": "70"},
 )
@@ -102,6 +120,26 @@ Index(
     deliveries.c.endpoint_id,
     sqlite_where=text(SENDABLE),
     postgresql_where=text(SENDABLE),
+)
+
+Index(
+    "ix_deliveries_climb_at",
+    deliveries.c.climb_at,
+    sqlite_where=text(CLIMBING),
+    postgresql_where=text(CLIMBING),
+)
+Index(
+    "ix_deliveries_alarmed",
+    deliveries.c.silent_since,
+    deliveries.c.id,
+    sqlite_where=text(ALARMED),
+    postgresql_where=text(ALARMED),
+)
+Index(
+    "ix_deliveries_escalates_id",
+    deliveries.c.escalates_id,
+    sqlite_where=text("escalates_id IS NOT NULL"),
+    postgresql_where=text("escalates_id IS NOT NULL"),
 )
 
 attempts = Table(

@@ -7,12 +7,15 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     String,
     Table,
     Uuid,
+    text,
 )
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from common.db import Json
 from notifier.models.metadata import METADATA
 
 agencies = Table(
@@ -73,6 +76,9 @@ endpoint_versions = Table(
     Column("url", String(2048), nullable=False),
     Column("concurrency", Integer, nullable=False),
     Column("receipt_key", String(64)),
+    # Step of the agency's ladder, and when somebody answers there; null is always.
+    Column("rung", SmallInteger, nullable=False, server_default=text("0")),
+    Column("hours", Json),
 )
 
 endpoint_keys = Table(

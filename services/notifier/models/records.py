@@ -1,6 +1,6 @@
 """What stays on record: acts, alarms, and what should not have happened. Ids and codes only."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint, Uuid
+from sqlalchemy import Column, ForeignKey, Index, Integer, SmallInteger, String, Table, UniqueConstraint, Uuid
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from common.db import Json
@@ -15,6 +15,9 @@ escalations = Table(
     Column("level", Integer, nullable=False),
     Column("reason", String(40), nullable=False),
     Column("raised_at", UTCDateTime, nullable=False),
+    # Which rung was climbed, and the delivery that it is; an operator has none.
+    Column("rung", SmallInteger),
+    Column("climbed_id", Uuid),
     UniqueConstraint("delivery_id", "level"),
 )
 Index("ix_escalations_alert_id", escalations.c.alert_id)

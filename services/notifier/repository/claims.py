@@ -15,9 +15,10 @@ from sqlalchemy import Select, and_, case, insert, or_, select, text, update
 
 from common.db import Session, lock_due
 from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
+from notifier.domain.escalation import Rung
 from notifier.domain.schedule import BY_ORDER, ORDER, Urgency
 from notifier.models import attempts, deliveries, endpoint_versions, endpoints, notices
-from notifier.models.deliveries import SENDABLE, WATCHED
+from notifier.models.deliveries import CLIMBING, SENDABLE, WATCHED
 from notifier.repository.bulk import CHUNK, table_of
 from notifier.repository.directory import list_keys
 
@@ -67,6 +68,18 @@ class Moved:
     agency_id: UUID
     role: str
     at: datetime
+    rung: int = 0
+    escalates_id: UUID | None = None
+
+    @property
+    def tells_superior(self) -> bool:
+        """Whether a superior body was told: that informs nobody whom the law names."""
+        return self.rung == Rung.SUPERIOR
+
+    @property
+    def carrier_id(self) -> UUID:
+        """The first way, which carries the duties."""
+        return self.escalates_id or self.delivery_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,12 @@ class Overdue:
     endpoint_id: UUID | None
     deadline: datetime | None
     is_test: bool
+    notice_no: int
+    rung: int
+    escalates_id: UUID | None
+    planned_at: datetime
+    silent_since: datetime | None
+    traceparent: str | None
 
     @property
     def is_being_sent(self) -> bool:
@@ -257,7 +276,14 @@ async def _write_attempts(session: Session, results: Sequence[Result]) -> None:
     )
 
 
-_MOVED = (deliveries.c.id, deliveries.c.alert_id, deliveries.c.agency_id, deliveries.c.role)
+_MOVED = (
+    deliveries.c.id,
+    deliveries.c.alert_id,
+    deliveries.c.agency_id,
+    deliveries.c.role,
+    deliveries.c.rung,
+    deliveries.c.escalates_id,
+)
 
 
 async def _write_fenced(session: Session, results: Sequence[Result]) -> list[tuple[Moved, str]]:
@@ -286,7 +312,9 @@ async def _write_fenced(session: Session, results: Sequence[Result]) -> list[tup
         .returning(*_MOVED, deliveries.c.state)
     )
     ended = {r.delivery_id: r.ended_at for r in results}
-    return [(Moved(row[0], row[1], row[2], row[3], ended[row[0]]), row[4]) for row in result.all()]
+    return [
+        (Moved(row[0], row[1], row[2], row[3], ended[row[0]], row[4], row[5]), row[6]) for row in result.all()
+    ]
 
 
 async def _write_late(session: Session, results: Sequence[Result]) -> list[Moved]:
@@ -308,7 +336,9 @@ async def _write_late(session: Session, results: Sequence[Result]) -> list[Moved
             )
             .returning(*_MOVED)
         )
-        moved += [Moved(row[0], row[1], row[2], row[3], result.ended_at) for row in rows.all()]
+        moved += [
+            Moved(row[0], row[1], row[2], row[3], result.ended_at, row[4], row[5]) for row in rows.all()
+        ]
     return moved
 
 
@@ -344,6 +374,23 @@ async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[O
     return await _lock(session, query)
 
 
+async def has_silent(session: Session, *, now: datetime) -> bool:
+    """Whether any silence is to be looked at."""
+    query = select(deliveries.c.id).where(text(CLIMBING), deliveries.c.climb_at <= now).limit(1)
+    return (await session.execute(query)).first() is not None
+
+
+async def lock_silent(session: Session, *, now: datetime, limit: int) -> list[Overdue]:
+    """First ways whose silence is to be looked at, the urgent and the longest waiting first."""
+    query = (
+        select(*_OVERDUE)
+        .where(text(CLIMBING), deliveries.c.climb_at <= now)
+        .order_by(deliveries.c.climb_at)
+        .limit(limit)
+    )
+    return await _lock(session, query)
+
+
 async def lock_deliveries(session: Session, ids: Collection[UUID]) -> list[Overdue]:
     """These deliveries, as the overdue scan sees them."""
     if not ids:
@@ -366,6 +413,12 @@ _OVERDUE: tuple[Any, ...] = (
     deliveries.c.endpoint_id,
     deliveries.c.deadline_at,
     deliveries.c.is_test,
+    deliveries.c.notice_no,
+    deliveries.c.rung,
+    deliveries.c.escalates_id,
+    deliveries.c.planned_at,
+    deliveries.c.silent_since,
+    deliveries.c.traceparent,
 )
 
 
@@ -386,6 +439,12 @@ async def _lock(session: Session, query: Select[Any]) -> list[Overdue]:
             endpoint_id=row[11],
             deadline=row[12],
             is_test=row[13],
+            notice_no=row[14],
+            rung=row[15],
+            escalates_id=row[16],
+            planned_at=row[17],
+            silent_since=row[18],
+            traceparent=row[19],
         )
         for row in (await session.execute(lock_due(query))).all()
     ]

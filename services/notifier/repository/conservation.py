@@ -59,6 +59,25 @@ def _queries(
         exists().where(receipt),
         deliveries.c.acknowledged_at.is_not(None),
     )
+    # An answer over one way of a ladder counts for the agency's other ways.
+    beside = deliveries.alias("beside")
+    same_ladder = and_(
+        beside.c.alert_id == deliveries.c.alert_id,
+        func.coalesce(beside.c.escalates_id, beside.c.id)
+        == func.coalesce(deliveries.c.escalates_id, deliveries.c.id),
+    )
+    receipt_beside = exists(
+        select(receipts.c.delivery_id)
+        .join(beside, beside.c.id == receipts.c.delivery_id)
+        .where(same_ladder, beside.c.agency_id == deliveries.c.agency_id)
+    )
+    got_through_beside = exists(
+        select(beside.c.id).where(
+            beside.c.escalates_id == deliveries.c.id,
+            beside.c.agency_id == deliveries.c.agency_id,
+            or_(beside.c.transmitted_at.is_not(None), beside.c.opened_at.is_not(None)),
+        )
+    )
     weighed = select(deliveries.c.id).where(_recent(since))
     duties = select(obligations.c.id)
     if since is not None:
@@ -86,6 +105,7 @@ def _queries(
             deliveries.c.transmitted_at.is_(None),
             deliveries.c.opened_at.is_(None),
             deliveries.c.acknowledged_at.is_(None),
+            ~got_through_beside,
         ),
         Law.NOTICE_MISSING: weighed.where(
             deliveries.c.agency_id.is_not(None), ~exists().where(notices.c.delivery_id == deliveries.c.id)
@@ -95,14 +115,16 @@ def _queries(
         ),
         Law.ASLEEP: weighed.where(
             deliveries.c.state.in_([state.value for state in OPEN]),
-            deliveries.c.next_wakeup_at < asleep_before,
+            or_(deliveries.c.next_wakeup_at < asleep_before, deliveries.c.climb_at < asleep_before),
         ),
         Law.ATTEMPT_NOT_RECORDED: weighed.where(deliveries.c.attempt_no != made),
         Law.TRANSMITTED_WITHOUT_PROOF: weighed.where(
             or_(deliveries.c.state == State.TRANSMITTED, deliveries.c.transmitted_at.is_not(None)), ~proven
         ),
         Law.ANSWER_WITHOUT_RECEIPT: weighed.where(
-            deliveries.c.state.in_((State.ACKNOWLEDGED, State.REJECTED)), ~exists().where(receipt)
+            deliveries.c.state.in_((State.ACKNOWLEDGED, State.REJECTED)),
+            ~exists().where(receipt),
+            ~receipt_beside,
         ),
         Law.RECEIPT_OF_ANOTHER: weighed.join(receipts, receipt).where(
             receipts.c.agency_id != deliveries.c.agency_id

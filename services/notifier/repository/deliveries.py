@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select, update
 
 from common.db import Session, lock_due
 from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
+from notifier.domain.escalation import Rung
 from notifier.models import attempts, deliveries, notices
 from notifier.repository.bulk import insert_rows
 from notifier.repository.claims import Moved
@@ -84,14 +85,15 @@ async def change_endpoint_version(session: Session, agency_id: UUID, endpoint_id
 
 
 async def push_to_endpoint(
-    session: Session, agency_id: UUID, endpoint_id: UUID, version: int, *, now: datetime
+    session: Session, agency_id: UUID, endpoint_id: UUID, version: int, *, rung: int, now: datetime
 ) -> list[UUID]:
-    """Send through a new endpoint what waits for its agency without one; returns those deliveries."""
+    """Send through a new endpoint what waits on its rung without one; returns those deliveries."""
     result = await session.execute(
         update(deliveries)
         .where(
             deliveries.c.agency_id == agency_id,
             deliveries.c.endpoint_id.is_(None),
+            _is_on(rung),
             deliveries.c.state == State.WAITING,
             deliveries.c.reason.in_([Reason.PULL, Reason.ENDPOINT_REVOKED]),
         )
@@ -99,6 +101,11 @@ async def push_to_endpoint(
         .returning(deliveries.c.id)
     )
     return list(result.scalars().all())
+
+
+def _is_on(rung: int) -> Any:
+    """Rows for the way of this rung; a superior body is told by its first way."""
+    return deliveries.c.rung.in_([Rung.FIRST, Rung.SUPERIOR]) if rung == 0 else deliveries.c.rung == rung
 
 
 async def take_from_endpoint(
@@ -141,10 +148,17 @@ async def mark_opened(session: Session, delivery_id: UUID, *, at: datetime) -> M
         update(deliveries)
         .where(deliveries.c.id == delivery_id, deliveries.c.opened_at.is_(None))
         .values(opened_at=at)
-        .returning(deliveries.c.id, deliveries.c.alert_id, deliveries.c.agency_id, deliveries.c.role)
+        .returning(
+            deliveries.c.id,
+            deliveries.c.alert_id,
+            deliveries.c.agency_id,
+            deliveries.c.role,
+            deliveries.c.rung,
+            deliveries.c.escalates_id,
+        )
     )
     row = result.first()
-    return None if row is None else Moved(row[0], row[1], row[2], row[3], at)
+    return None if row is None else Moved(row[0], row[1], row[2], row[3], at, row[4], row[5])
 
 
 async def close_attempt(

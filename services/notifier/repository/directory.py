@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, and_, delete, func, insert, select, update
+from sqlalchemy import Table, and_, delete, func, insert, or_, select, update
 
 from common.db import Session, insert_ignore
 from notifier.domain.resolution import Absence, Directory, Holding
@@ -26,6 +26,8 @@ class Route:
     concurrency: int
     receipt_key: str | None
     kind: str
+    rung: int = 0
+    hours: Mapping[str, Any] | None = None
     sealed_keys: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
 
@@ -71,6 +73,8 @@ _ROUTE = (
     endpoint_versions.c.concurrency,
     endpoint_versions.c.receipt_key,
     endpoint_versions.c.kind,
+    endpoint_versions.c.rung,
+    endpoint_versions.c.hours,
 )
 
 
@@ -90,12 +94,14 @@ def _routes() -> Any:
 
 
 async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: datetime) -> Mapping[UUID, Route]:
-    """The endpoint of each of these agencies with its keys; an agency without one is not in the answer."""
+    """The first way of each of these agencies with its keys; an agency without one is not in the answer."""
     wanted = list(agency_ids)
     if not wanted:
         return {}
     result = await session.execute(
-        _routes().where(endpoints.c.agency_id.in_(wanted)).order_by(endpoints.c.id.desc())
+        _routes()
+        .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung == 0)
+        .order_by(endpoints.c.id.desc())
     )
     found = {row[0]: Route(*row) for row in result.all()}
     keys = await list_keys(session, [route.endpoint_id for route in found.values()], now=now)
@@ -103,6 +109,52 @@ async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: date
         agency: replace(route, sealed_keys=tuple(keys.get(route.endpoint_id, ())))
         for agency, route in found.items()
     }
+
+
+async def find_further_routes(
+    session: Session, agency_ids: Iterable[UUID], *, now: datetime
+) -> Mapping[UUID, Sequence[Route]]:
+    """The further rungs of each of these agencies with their keys, by rung."""
+    wanted = list(agency_ids)
+    if not wanted:
+        return {}
+    result = await session.execute(
+        _routes()
+        .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung > 0)
+        .order_by(endpoint_versions.c.rung, endpoints.c.id)
+    )
+    routes = [Route(*row) for row in result.all()]
+    keys = await list_keys(session, [route.endpoint_id for route in routes], now=now)
+    found: dict[UUID, list[Route]] = {}
+    for route in routes:
+        keyed = replace(route, sealed_keys=tuple(keys.get(route.endpoint_id, ())))
+        found.setdefault(route.agency_id, []).append(keyed)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Superior:
+    """The body above an agency, and a role that it holds."""
+
+    agency_id: UUID
+    role: str | None
+
+
+async def find_superiors(
+    session: Session, agency_ids: Iterable[UUID], *, now: datetime
+) -> Mapping[UUID, Superior]:
+    """Who stands above these agencies, unless it is retired; not everybody has a superior."""
+    above = agencies.alias("above")
+    result = await session.execute(
+        select(agencies.c.id, above.c.id, mandates.c.role)
+        .join(above, above.c.id == agencies.c.superior_id)
+        .outerjoin(mandates, and_(mandates.c.agency_id == above.c.id, mandates.c.place == 0))
+        .where(
+            agencies.c.id.in_(list(agency_ids)),
+            or_(above.c.retired_at.is_(None), above.c.retired_at > now),
+        )
+    )
+    return {row[0]: Superior(row[1], row[2]) for row in result.all()}
 
 
 async def list_routes(session: Session) -> Sequence[Route]:
@@ -117,11 +169,33 @@ async def find_route(session: Session, endpoint_id: UUID) -> Route | None:
 
 
 async def find_sibling(session: Session, endpoint_id: UUID) -> Route | None:
-    """Another endpoint in force of the same agency."""
-    agency = select(endpoints.c.agency_id).where(endpoints.c.id == endpoint_id).scalar_subquery()
-    query = _routes().where(endpoints.c.agency_id == agency, endpoints.c.id != endpoint_id)
+    """Another endpoint in force of the same agency and on the same rung.
+
+    A further rung keeps its turn: what it has to say is said by a delivery of its own.
+    """
+    agency, rung = _agency_of(endpoint_id), _rung_of(endpoint_id)
+    query = _routes().where(
+        endpoints.c.agency_id == agency,
+        endpoints.c.id != endpoint_id,
+        endpoint_versions.c.rung == func.coalesce(rung, 0),
+    )
     row = (await session.execute(query.order_by(endpoints.c.id).limit(1))).first()
     return Route(*row) if row else None
+
+
+def _agency_of(endpoint_id: UUID) -> Any:
+    return select(endpoints.c.agency_id).where(endpoints.c.id == endpoint_id).scalar_subquery()
+
+
+def _rung_of(endpoint_id: UUID) -> Any:
+    """As its newest version says."""
+    return (
+        select(endpoint_versions.c.rung)
+        .where(endpoint_versions.c.endpoint_id == endpoint_id)
+        .order_by(endpoint_versions.c.version.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 async def endpoint_is_known(session: Session, endpoint_id: UUID) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import or_, select, tuple_, update
 
 from common.db import Session
 from notifier.domain.delivery import OPEN, Fact, State, states_before
+from notifier.domain.escalation import OWN
 from notifier.models import deliveries, notices
 from notifier.repository.claims import Moved
 
@@ -48,6 +49,8 @@ async def list_inbox(
         .join(notices, notices.c.delivery_id == deliveries.c.id)
         .where(
             deliveries.c.agency_id == agency_id,
+            # A further way says nothing new: whoever fetches has the first one.
+            deliveries.c.rung.not_in(OWN),
             deliveries.c.state.in_([*OPEN, State.DEAD]),
         )
         .order_by(deliveries.c.planned_at, deliveries.c.id)
@@ -102,8 +105,12 @@ async def mark_pulled(
                 deliveries.c.alert_id,
                 deliveries.c.agency_id,
                 deliveries.c.role,
+                deliveries.c.rung,
+                deliveries.c.escalates_id,
                 deliveries.c.attempt_no,
             )
         )
-        moved += [(Moved(row[0], row[1], row[2], row[3], now), row[4], rank) for row in result.all()]
+        moved += [
+            (Moved(row[0], row[1], row[2], row[3], now, row[4], row[5]), row[6], rank) for row in result.all()
+        ]
     return moved

@@ -259,6 +259,7 @@ async def first_delivery_of(
         select(deliveries.c.id)
         .where(
             deliveries.c.alert_id == alert_id,
+            deliveries.c.rung == 0,
             or_(
                 deliveries.c.agency_id == agency_id,
                 and_(deliveries.c.agency_id.is_(None), deliveries.c.role == role),

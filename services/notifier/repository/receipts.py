@@ -27,6 +27,8 @@ class Addressed:
     traceparent: str | None
     digest: str | None
     receipt_key: str | None
+    rung: int
+    escalates_id: UUID | None
 
 
 async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | None:
@@ -43,6 +45,8 @@ async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | Non
             deliveries.c.traceparent,
             notices.c.digest,
             endpoint_versions.c.receipt_key,
+            deliveries.c.rung,
+            deliveries.c.escalates_id,
         )
         .outerjoin(notices, notices.c.delivery_id == deliveries.c.id)
         .outerjoin(
@@ -69,6 +73,8 @@ async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | Non
         row.traceparent,
         row.digest,
         row.receipt_key,
+        row.rung,
+        row.escalates_id,
     )
 
 

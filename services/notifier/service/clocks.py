@@ -15,7 +15,7 @@ from notifier.repository.claims import lock_deliveries
 from notifier.repository.obligations import Row
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
-from notifier.service.overdue import raise_alarms
+from notifier.service.escalation import escalate
 from notifier.service.routing import dispatch_duties
 
 ROWS = 200
@@ -121,8 +121,13 @@ async def _call(session: Session, desk: Desk, late: list[Row], *, now: datetime)
             reasons[row.delivery_id] = NOT_SENT
     silent = await lock_deliveries(session, set(reasons))
     for reason in (NOT_SENT, HOLDER_NOT_TOLD):
-        await raise_alarms(
-            session, desk, [one for one in silent if reasons[one.delivery_id] == reason], reason, now=now
+        await escalate(
+            session,
+            desk,
+            [one for one in silent if reasons[one.delivery_id] == reason],
+            reason,
+            now=now,
+            at_once=True,
         )
 
 

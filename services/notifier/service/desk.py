@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from common.keys import KeyRing
+from notifier.domain.escalation import POLICIES, Policy
 from notifier.domain.schedule import TIERS, Tier, Urgency
 from notifier.lawbook import Lawbook
 from notifier.repository.claims import Claimed
@@ -34,6 +35,7 @@ class Desk:
     Attributes:
         public_url: base of the addresses in notices, without a slash at its end.
         tiers: pace by urgency; tests and demonstrations hand in quicker ones.
+        policies: how silence climbs, by urgency.
     """
 
     lawbook: Lawbook
@@ -41,3 +43,4 @@ class Desk:
     public_url: str
     lanes: Lanes
     tiers: Mapping[Urgency, Tier] = field(default_factory=lambda: TIERS)
+    policies: Mapping[Urgency, Policy] = field(default_factory=lambda: POLICIES)

@@ -82,12 +82,14 @@ async def take_endpoint(session: Session, desk: Desk, event: EndpointRegistered,
         "url": stored_address(event.url, event.sealed_url),
         "concurrency": event.concurrency,
         "receipt_key": event.receipt_key,
+        "rung": event.rung,
+        "hours": None if event.hours is None else event.hours.model_dump(mode="json"),
     }
     if not await directory.save_endpoint(session, row):
         return
     await delivery_rows.change_endpoint_version(session, event.agency_id, event.endpoint_id, event.version)
     pushed = await delivery_rows.push_to_endpoint(
-        session, event.agency_id, event.endpoint_id, event.version, now=now
+        session, event.agency_id, event.endpoint_id, event.version, rung=event.rung, now=now
     )
     if pushed:
         waiting = {event.endpoint_id: pushed}

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from common.ids import new_id, pairwise
 from notifier.domain.delivery import Reason, State
+from notifier.domain.escalation import first_look
 from notifier.domain.notice import Notice, NoticeDuty, digest, render_notice
 from notifier.domain.planning import PlannedDelivery
 from notifier.domain.schedule import ORDER, next_alarm
@@ -66,6 +67,7 @@ def render(
             ),
             receipt_url=receipt_url(desk, delivery.id),
             sent_at=now,
+            silent=delivery.silent,
         )
     )
     return {"delivery_id": delivery.id, "body": body, "digest": digest(body), "rendered_at": now}
@@ -89,6 +91,17 @@ def route_values(
         "state": State.WAITING,
         "reason": Reason.NEW,
         "next_wakeup_at": now,
+    }
+
+
+def silence(desk: Desk, delivery: PlannedDelivery, *, now: datetime) -> dict[str, Any]:
+    """The silence of a first way begins; a further rung climbs with its first way."""
+    if delivery.rung > 0:
+        return {"silent_since": None, "climb_at": None}
+    policy = desk.policies[delivery.urgency]
+    return {
+        "silent_since": now,
+        "climb_at": first_look(policy, since=now, deadline=delivery.deadline),
     }
 
 
@@ -117,7 +130,9 @@ def write(
             "role": delivery.role,
             "bodies": list(delivery.bodies),
             "notice_no": delivery.number,
-            "rung": 0,
+            "rung": delivery.rung,
+            "escalates_id": delivery.escalates,
+            **silence(desk, delivery, now=now),
             "generation": 1,
             "urgency": ORDER[delivery.urgency],
             "deadline_at": delivery.deadline,
@@ -136,6 +151,7 @@ def write(
                 "reason": Reason.NO_ROUTE,
                 "escalation_level": 1,
                 "next_wakeup_at": next_alarm(tier=desk.tiers[delivery.urgency], now=now),
+                "climb_at": now + desk.policies[delivery.urgency].repeat,
             }
             written.deliveries.append(row)
             continue

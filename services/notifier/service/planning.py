@@ -122,6 +122,8 @@ async def store(session: Session, desk: Desk, alert_id: UUID, written: Written, 
                 "level": 1,
                 "reason": "no_route",
                 "raised_at": now,
+                "rung": None,
+                "climbed_id": None,
             }
             for row in lost
         ],

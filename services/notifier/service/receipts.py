@@ -11,7 +11,7 @@ from common.errors import Refusal
 from common.identity import Principal
 from common.sealing import aead_open, aead_seal
 from common.telemetry import log
-from notifier.domain.delivery import State, step
+from notifier.domain.delivery import Fact, State, step
 from notifier.domain.notice import instant
 from notifier.domain.receipt import FACT, Flaw, Receipt, find_flaw
 from notifier.errors import (
@@ -22,11 +22,13 @@ from notifier.errors import (
     ReceiptUnsigned,
 )
 from notifier.repository import deliveries as delivery_rows
+from notifier.repository import ladders as ladder_rows
 from notifier.repository import receipts as receipt_rows
 from notifier.repository.claims import Moved
 from notifier.repository.receipts import Addressed
 from notifier.repository.records import act, add_acts, add_security_event
 from notifier.service.desk import Desk
+from notifier.service.escalation import end_silence
 from notifier.service.exclusions import is_shut_out
 from notifier.service.grants import receipt_aad
 from notifier.service.transmission import holders_informed, note_moved
@@ -98,12 +100,15 @@ async def record_receipt(
     )
     if flaw is not None:
         raise await note_flaw(session, caller, addressed.delivery_id, flaw, now=now)
+    if addressed.escalates_id is not None:
+        # First ways are locked first: two answers over two ways must not wait for each other.
+        await ladder_rows.lock_first(session, addressed.escalates_id)
     stored = await receipt_rows.find_receipt(session, addressed.delivery_id)
     if stored is not None:
         return _repeated(desk, addressed, receipt, stored)
     fact = FACT[receipt.status]
     state = step(addressed.state, fact)
-    if state is None:
+    if state is None and not _is_answered(addressed):
         raise ReceiptNotPossible
     answer = _document(receipt, now)
     row = {
@@ -124,25 +129,13 @@ async def record_receipt(
         if found is None:
             raise ReceiptNotPossible
         return _repeated(desk, addressed, receipt, found)
-    if not await receipt_rows.answer(session, addressed.delivery_id, fact, state, at=now):
-        raise ReceiptNotPossible
-    await _follow(session, desk, addressed, state, caller, now=now)
-    return Recorded(answer, is_new=True)
-
-
-async def _follow(
-    session: Session, desk: Desk, addressed: Addressed, state: State, caller: Principal, *, now: datetime
-) -> None:
-    agency_id = addressed.agency_id
-    if agency_id is None:
-        raise DeliveryUnknown
-    moved = Moved(addressed.delivery_id, addressed.alert_id, agency_id, addressed.role, now)
-    if addressed.transmitted_at is None:
-        # Their answer overtook our own record of having got through.
-        await note_moved(session, [moved], "transmitted", now=now)
-    await holders_informed(session, desk, [moved], now=now)
-    what = "rejected" if state is State.REJECTED else "acknowledged"
-    await note_moved(session, [moved], what, now=now)
+    if state is not None and await receipt_rows.answer(session, addressed.delivery_id, fact, state, at=now):
+        await _follow(session, desk, addressed, fact, state, now=now)
+    else:
+        # Another way of the same ladder was answered first; this answer is kept beside it.
+        found_again = await receipt_rows.find_addressed(session, addressed.delivery_id)
+        if found_again is None or not _is_answered(found_again):
+            raise ReceiptNotPossible
     await add_acts(
         session,
         [
@@ -152,10 +145,39 @@ async def _follow(
                 actor=caller.subject,
                 alert_id=addressed.alert_id,
                 subject_id=addressed.delivery_id,
-                state=state.value,
+                state=receipt.status.value,
             )
         ],
     )
+    return Recorded(answer, is_new=True)
+
+
+def _is_answered(addressed: Addressed) -> bool:
+    return addressed.alert_id is not None and addressed.state in (State.ACKNOWLEDGED, State.REJECTED)
+
+
+async def _follow(
+    session: Session, desk: Desk, addressed: Addressed, fact: Fact, state: State, *, now: datetime
+) -> None:
+    agency_id = addressed.agency_id
+    if agency_id is None:
+        raise DeliveryUnknown
+    moved = Moved(
+        addressed.delivery_id,
+        addressed.alert_id,
+        agency_id,
+        addressed.role,
+        now,
+        addressed.rung,
+        addressed.escalates_id,
+    )
+    if addressed.transmitted_at is None:
+        # Their answer overtook our own record of having got through.
+        await note_moved(session, [moved], "transmitted", now=now)
+    await holders_informed(session, desk, [moved], now=now)
+    what = "rejected" if state is State.REJECTED else "acknowledged"
+    ended = await end_silence(session, moved, fact, now=now)
+    await note_moved(session, [moved, *ended], what, now=now)
 
 
 def open_receipt(desk: Desk, delivery_id: UUID, sealed: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from notifier.domain.schedule import next_alarm, next_attempt
 from notifier.repository import claims
 from notifier.repository.claims import Claimed, Result
 from notifier.service.desk import Desk
+from notifier.service.escalation import climb_dead
 from notifier.service.transmission import holders_informed, note_moved
 
 _CHANCE = random.Random()  # noqa: S311  # spreads retries; nothing secret hangs on it
@@ -56,3 +57,4 @@ async def write_results(session: Session, desk: Desk, results: Sequence[Result],
         await holders_informed(session, desk, transmitted, now=now)
     if died:
         await note_moved(session, died, "failed", now=now)
+        await climb_dead(session, desk, died, now=now)

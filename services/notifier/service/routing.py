@@ -34,7 +34,7 @@ from notifier.repository.obligations import Row
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.exclusions import Guarded, guard
-from notifier.service.notices import render, route_values, write
+from notifier.service.notices import render, route_values, silence, write
 from notifier.service.planning import open_routing, seal_assignees, store
 
 
@@ -132,11 +132,11 @@ async def dispatch_duties(
             )
         )
     planned = load(freight, await delivery_rows.last_numbers(session, alert_id), new_id)
-    duties = {row.id: _notice_duty(row) for row in rows}
+    duties = {row.id: notice_duty(row) for row in rows}
     routes = await find_routes(session, {d.agency for d in planned if d.agency is not None}, now=now)
     written = write(desk, alert_id, planned, duties, routes, traceparent=alert.traceparent, now=now)
     await store(session, desk, alert_id, written, now=now)
-    await _add_handles(session, desk, alert, (d.agency for d in planned if d.agency is not None))
+    await add_handles(session, desk, alert, (d.agency for d in planned if d.agency is not None))
     for delivery in planned:
         for obligation_id in delivery.obligations:
             values = {"delivery_id": delivery.id, "dispatch_at": None}
@@ -165,7 +165,8 @@ def _why_not(row: Row, told: Party, reporter: UUID | None) -> str | None:
     return OWN_BODY if told.agency == row.obliged_agency_id else None
 
 
-def _notice_duty(row: Row) -> NoticeDuty:
+def notice_duty(row: Row) -> NoticeDuty:
+    """A duty as its notice names it."""
     return NoticeDuty(row.rule, row.citation["ru"], row.duty, row.due_at, row.force)
 
 
@@ -189,14 +190,16 @@ async def _address(
         "agency_id": agency_id,
         "notice_no": planned.number,
         **route_values(route, planned, desk, now=now),
+        # The holder is asked from now on: what came before was nobody's silence.
+        **silence(desk, planned, now=now),
     }
     if not await delivery_rows.give_route(session, lost.id, values):
         return
-    notice = render(desk, planned, agency_id, alert.id, [_notice_duty(row) for row in duties], now=now)
+    notice = render(desk, planned, agency_id, alert.id, [notice_duty(row) for row in duties], now=now)
     await delivery_rows.add_notices(session, [notice])
     for row in duties:
         await obligation_rows.set_obligation(session, row.id, {"recipient_agency_id": agency_id})
-    await _add_handles(session, desk, alert, [agency_id])
+    await add_handles(session, desk, alert, [agency_id])
     await add_acts(session, [act("delivery.routed", at=now, alert_id=alert.id, subject_id=lost.id)])
     if route is not None:
         waiting = {route.endpoint_id: [lost.id]}
@@ -226,7 +229,8 @@ async def _cancel(
     )
 
 
-async def _add_handles(session: Session, desk: Desk, alert: AlertRow, agencies: Iterable[UUID]) -> None:
+async def add_handles(session: Session, desk: Desk, alert: AlertRow, agencies: Iterable[UUID]) -> None:
+    """Let these agencies know the alert, each by an id of its own."""
     key = desk.keys.secret("pairwise")
     await alert_rows.add_handles(
         session,

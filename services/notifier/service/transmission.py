@@ -67,10 +67,13 @@ async def holders_informed(session: Session, desk: Desk, moved: Sequence[Moved],
 
     Repeating it changes nothing: a met duty stays met, an open clock keeps its start.
     """
-    real = [each for each in moved if each.alert_id is not None]
+    real = [each for each in moved if each.alert_id is not None and not each.tells_superior]
     if not real:
         return
-    at = {each.delivery_id: each.at for each in real}
+    at: dict[UUID, datetime] = {}
+    for each in real:
+        # Any way to the agency carries the duties of its first one.
+        at[each.carrier_id] = min(each.at, at.get(each.carrier_id, each.at))
     met = await obligation_rows.meet_carried(session, at)
     by_alert: dict[UUID, list[tuple[UUID, datetime]]] = defaultdict(list)
     for obligation_id, alert_id, met_at in met:

@@ -1,0 +1,343 @@
+"""Silence climbs the ladder of its agency; each rung is a delivery of its own (architecture §2.8).
+
+An alarm is raised in the transaction that finds the silence, with the rung that it climbs. It is found
+by its wake-up time alone: whoever is killed in between leaves the row, and the next look climbs it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.contracts.notifier import EscalationRaised
+from common.db import Session
+from common.ids import new_id
+from common.outbox import add as publish
+from common.telemetry import log
+from notifier.domain.delivery import OPEN, Fact, Reason, State, step
+from notifier.domain.escalation import OWN, Rung, climb
+from notifier.domain.planning import PlannedDelivery
+from notifier.domain.roster import is_on_duty
+from notifier.repository import alerts as alert_rows
+from notifier.repository import claims
+from notifier.repository import deliveries as delivery_rows
+from notifier.repository import ladders as ladder_rows
+from notifier.repository import obligations as obligation_rows
+from notifier.repository.alerts import AlertRow
+from notifier.repository.claims import Moved, Overdue
+from notifier.repository.directory import (
+    Route,
+    Superior,
+    find_further_routes,
+    find_routes,
+    find_superiors,
+)
+from notifier.repository.records import act, add_acts, add_escalations
+from notifier.service.desk import Desk
+from notifier.service.exclusions import Pair, shut_out
+from notifier.service.notices import write
+from notifier.service.planning import store
+from notifier.service.routing import add_handles, notice_duty
+
+ROWS = 200
+SILENCE = "silence"
+"""Reason of an alarm: nobody answered, fetched or could be reached in time."""
+NO_ROUTE = "no_route"
+"""Reason of an alarm: nobody holds the role."""
+DEAD = "dead"
+"""Reason of an alarm: the agency says that this way will not come back."""
+REVOKED = "endpoint_revoked"
+"""Reason of an alarm: the agency lost its only way."""
+SUPERIOR_BODY = "superior_body"
+"""Role of a superior body that holds none of its own."""
+
+
+async def anything_silent(session: Session, *, now: datetime) -> bool:
+    """Whether any silence is to be looked at."""
+    return await claims.has_silent(session, now=now)
+
+
+async def climb_silent(session: Session, desk: Desk, *, now: datetime) -> int:
+    """Climb every ladder whose time has come.
+
+    Returns:
+        How many were looked at; as many as ``ROWS`` means that more may wait.
+    """
+    rows = await claims.lock_silent(session, now=now, limit=ROWS)
+    await escalate(session, desk, rows, SILENCE, now=now)
+    return len(rows)
+
+
+async def climb_dead(session: Session, desk: Desk, died: Sequence[Moved], *, now: datetime) -> None:
+    """A way died: its agency's next rung is climbed at once, not at its turn."""
+    firsts = {each.carrier_id for each in died if each.alert_id is not None and not each.tells_superior}
+    rows = await claims.lock_deliveries(session, firsts)
+    await escalate(session, desk, rows, DEAD, now=now, at_once=True)
+
+
+async def escalate(
+    session: Session,
+    desk: Desk,
+    rows: Sequence[Overdue],
+    reason: str,
+    *,
+    now: datetime,
+    at_once: bool = False,
+) -> None:
+    """Climb what is due for each of these first ways, and say when it is looked at again.
+
+    What is still being sent keeps its own wake-up: an alarm must not hold up an attempt. Rows that are
+    answered, and further rungs, are left alone.
+
+    Args:
+        at_once: climb the next rung whatever the hour of its turn.
+    """
+    silent = [
+        row
+        for row in rows
+        if row.alert_id is not None and row.rung == 0 and (row.state in OPEN or row.state is State.DEAD)
+    ]
+    if not silent:
+        return
+    agencies = {row.agency_id for row in silent if row.agency_id is not None}
+    superiors = await find_superiors(session, agencies, now=now)
+    surroundings = Surroundings(
+        climbed=await ladder_rows.rungs_of(
+            session, [row.delivery_id for row in silent if row.reason is not Reason.NO_ROUTE]
+        ),
+        further=await find_further_routes(session, agencies, now=now),
+        superiors=superiors,
+        shut_out=await shut_out(
+            session,
+            agencies | {each.agency_id for each in superiors.values()},
+            alerts={row.alert_id for row in silent if row.alert_id is not None},
+        ),
+    )
+    for alert_id in dict.fromkeys(row.alert_id for row in silent if row.alert_id is not None):
+        alert = await alert_rows.find_alert(session, alert_id)
+        if alert is None:
+            continue
+        for row in silent:
+            if row.alert_id == alert_id:
+                await _climb(session, desk, alert, row, surroundings, reason, now=now, at_once=at_once)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the agencies of some silent deliveries have: climbed rungs, further ways, superiors, locks."""
+
+    climbed: Mapping[UUID, Collection[Rung]]
+    further: Mapping[UUID, Sequence[Route]]
+    superiors: Mapping[UUID, Superior]
+    shut_out: frozenset[Pair]
+
+    def is_shut_out(self, row: Overdue) -> bool:
+        """Whether nothing more may go to this agency."""
+        return (row.alert_id, row.agency_id) in self.shut_out
+
+    def ways(self, row: Overdue, now: datetime) -> dict[Rung, Route | Superior]:
+        """The rungs that this agency has, on duty now; whoever is shut out is told nothing."""
+        if row.agency_id is None or self.is_shut_out(row):
+            return {}
+        found: dict[Rung, Route | Superior] = {}
+        for route in self.further.get(row.agency_id, ()):
+            if is_on_duty(route.hours, now):
+                found.setdefault(Rung(route.rung), route)
+        superior = self.superiors.get(row.agency_id)
+        if superior is not None and (row.alert_id, superior.agency_id) not in self.shut_out:
+            found[Rung.SUPERIOR] = superior
+        return found
+
+
+async def _climb(
+    session: Session,
+    desk: Desk,
+    alert: AlertRow,
+    row: Overdue,
+    surroundings: Surroundings,
+    reason: str,
+    *,
+    now: datetime,
+    at_once: bool,
+) -> None:
+    policy = desk.policies[row.urgency]
+    since = row.silent_since or row.planned_at
+    climbed = surroundings.climbed.get(row.delivery_id, ())
+    ways = surroundings.ways(row, now)
+    rungs: tuple[Rung, ...]
+    if row.reason is Reason.NO_ROUTE:
+        rungs, again_at, reason = (Rung.OPERATOR,), now + policy.repeat, NO_ROUTE
+    elif surroundings.is_shut_out(row):
+        # Late or not: nobody waits for its answer.
+        rungs, again_at = (), now + policy.repeat
+    else:
+        lost = row.reason is Reason.ENDPOINT_REVOKED and not climbed
+        if lost and reason == SILENCE:
+            reason = REVOKED
+        next_ = climb(
+            policy,
+            since=since,
+            deadline=row.deadline,
+            climbed=climbed,
+            ladder=ways,
+            now=now,
+            at_once=at_once or lost,
+        )
+        rungs, again_at = next_.rungs, next_.again_at
+    values: dict[str, Any] = {
+        "escalation_level": row.escalation_level + len(rungs),
+        "silent_since": since,
+        "climb_at": again_at,
+    }
+    if step(row.state, Fact.SILENT) is not None and not row.is_being_sent:
+        values["next_wakeup_at"] = again_at
+    await delivery_rows.set_delivery(session, row.delivery_id, values)
+    alarms = []
+    for level, rung in enumerate(rungs, row.escalation_level + 1):
+        way = ways.get(rung)
+        climbed_id = None
+        if way is not None:
+            climbed_id = await _add_rung(session, desk, alert, row, rung, way, now=now)
+        alarms.append(
+            {
+                "id": new_id(),
+                "delivery_id": row.delivery_id,
+                "alert_id": alert.id,
+                "level": level,
+                "reason": reason,
+                "raised_at": now,
+                # Calling the operator for a missing holder climbs nobody's ladder.
+                "rung": None if reason == NO_ROUTE else rung.value,
+                "climbed_id": climbed_id,
+            }
+        )
+    await raise_alarms(session, alarms, now=now)
+
+
+async def raise_alarms(session: Session, alarms: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    """Write alarms down and tell of them."""
+    await add_escalations(session, alarms)
+    for alarm in alarms:
+        event = EscalationRaised(
+            delivery_id=alarm["delivery_id"],
+            alert_id=alarm["alert_id"],
+            level=alarm["level"],
+            rung=alarm["rung"],
+            raised_at=now,
+        )
+        await publish(session, event, subject=alarm["alert_id"], now=lambda: now)
+        log.warning(
+            "escalation_raised",
+            delivery_id=str(alarm["delivery_id"]),
+            escalation_level=alarm["level"],
+            rung=alarm["rung"],
+            reason=alarm["reason"],
+        )
+    await add_acts(
+        session,
+        [
+            act(
+                "escalation.raised",
+                at=now,
+                alert_id=alarm["alert_id"],
+                subject_id=alarm["delivery_id"],
+                level=alarm["level"],
+                rung=alarm["rung"],
+                reason=alarm["reason"],
+            )
+            for alarm in alarms
+        ],
+    )
+
+
+async def _add_rung(
+    session: Session,
+    desk: Desk,
+    alert: AlertRow,
+    row: Overdue,
+    rung: Rung,
+    way: Route | Superior,
+    *,
+    now: datetime,
+) -> UUID | None:
+    """The delivery that this rung is: the same notice over another way, or a notice to the superior body."""
+    if row.agency_id is None:
+        return None
+    duties = [
+        duty
+        for duty in await obligation_rows.list_of_delivery(session, row.delivery_id)
+        if duty.state not in ("waived", "cancelled")
+    ]
+    common: dict[str, Any] = {
+        "id": new_id(),
+        "urgency": row.urgency,
+        "deadline": row.deadline,
+        "obligations": tuple(duty.id for duty in duties),
+        "rung": rung.value,
+        "escalates": row.delivery_id,
+    }
+    if isinstance(way, Route):
+        planned = PlannedDelivery(
+            agency=row.agency_id, role=row.role, bodies=row.bodies, number=row.notice_no, **common
+        )
+        routes = {row.agency_id: way}
+    else:
+        numbers = await delivery_rows.last_numbers(session, alert.id)
+        planned = PlannedDelivery(
+            agency=way.agency_id,
+            role=way.role or SUPERIOR_BODY,
+            # Told under no body of the law: of its subordinate's silence, and nothing of the child.
+            bodies=(),
+            number=numbers.get(way.agency_id, 0) + 1,
+            silent=row.role,
+            **common,
+        )
+        routes = dict(await find_routes(session, [way.agency_id], now=now))
+        await add_handles(session, desk, alert, [way.agency_id])
+    written = write(
+        desk,
+        alert.id,
+        [planned],
+        {duty.id: notice_duty(duty) for duty in duties},
+        routes,
+        traceparent=row.traceparent,
+        now=now,
+    )
+    await store(session, desk, alert.id, written, now=now)
+    return planned.id
+
+
+async def end_silence(session: Session, moved: Moved, fact: Fact, *, now: datetime) -> list[Moved]:
+    """A person of the agency answered one way: the others end with it, and nothing climbs any more.
+
+    What was never sent is cancelled; what was, counts as answered. A superior body that was not told yet
+    need not be; one that was keeps its notice until it answers itself, which answers for nobody else.
+
+    Returns:
+        The ways that count as answered by this.
+    """
+    if moved.tells_superior:
+        return []
+    answered = []
+    for way in await ladder_rows.lock_ways(session, moved.carrier_id):
+        if way.delivery_id == moved.delivery_id:
+            continue
+        if way.rung in OWN or way.rung == Rung.FIRST:
+            is_unsent = way.rung != Rung.FIRST and way.state is State.WAITING and way.attempt_no == 0
+        elif way.state is State.WAITING and way.attempt_no == 0:
+            is_unsent = True
+        else:
+            continue
+        ends = State.CANCELLED if is_unsent else step(way.state, fact)
+        if ends is None:
+            continue
+        await ladder_rows.end_way(session, way.delivery_id, ends, acknowledged_at=None if is_unsent else now)
+        if is_unsent:
+            await add_acts(
+                session,
+                [act("delivery.cancelled", at=now, alert_id=way.alert_id, subject_id=way.delivery_id)],
+            )
+        else:
+            answered.append(Moved(way.delivery_id, way.alert_id, way.agency_id, way.role, now, way.rung))
+    return answered
