@@ -5,8 +5,8 @@ from alembic import op
 from sqlalchemy import Text
 from sqlalchemy.dialects import postgresql
 
-revision = "0002_pre_roster"
-down_revision = "0001_pre"
+revision = "0003_pre_roster"
+down_revision = "0002_pre_outbox_created"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ from sqlalchemy import Text
 from sqlalchemy.dialects import postgresql
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-revision = "0007_pre_ladder"
-down_revision = "0006_pre_later_facts"
+revision = "0008_pre_ladder"
+down_revision = "0007_pre_outbox_created"
 branch_labels = None
 depends_on = None
 
