@@ -11,8 +11,8 @@ from common.outbox import add as publish
 from common.telemetry import log
 from notifier.domain.planning import next_check
 from notifier.repository import obligations as obligation_rows
-from notifier.repository.claims import lock_deliveries
 from notifier.repository.obligations import Row
+from notifier.repository.overdue import lock_deliveries
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.escalation import escalate

@@ -20,12 +20,12 @@ from notifier.domain.escalation import OWN, Rung, climb
 from notifier.domain.planning import PlannedDelivery
 from notifier.domain.roster import is_on_duty
 from notifier.repository import alerts as alert_rows
-from notifier.repository import claims
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import ladders as ladder_rows
 from notifier.repository import obligations as obligation_rows
+from notifier.repository import overdue as overdue_rows
 from notifier.repository.alerts import AlertRow
-from notifier.repository.claims import Moved, Overdue
+from notifier.repository.claims import Moved
 from notifier.repository.directory import (
     Route,
     Superior,
@@ -33,6 +33,7 @@ from notifier.repository.directory import (
     find_routes,
     find_superiors,
 )
+from notifier.repository.overdue import Overdue
 from notifier.repository.records import act, add_acts, add_escalations
 from notifier.service.desk import Desk
 from notifier.service.exclusions import Pair, shut_out
@@ -55,7 +56,7 @@ SUPERIOR_BODY = "superior_body"
 
 async def anything_silent(session: Session, *, now: datetime) -> bool:
     """Whether any silence is to be looked at."""
-    return await claims.has_silent(session, now=now)
+    return await overdue_rows.has_silent(session, now=now)
 
 
 async def climb_silent(session: Session, desk: Desk, *, now: datetime) -> int:
@@ -64,7 +65,7 @@ async def climb_silent(session: Session, desk: Desk, *, now: datetime) -> int:
     Returns:
         How many were looked at; as many as ``ROWS`` means that more may wait.
     """
-    rows = await claims.lock_silent(session, now=now, limit=ROWS)
+    rows = await overdue_rows.lock_silent(session, now=now, limit=ROWS)
     await escalate(session, desk, rows, SILENCE, now=now)
     return len(rows)
 
@@ -72,7 +73,7 @@ async def climb_silent(session: Session, desk: Desk, *, now: datetime) -> int:
 async def climb_dead(session: Session, desk: Desk, died: Sequence[Moved], *, now: datetime) -> None:
     """A way died: its agency's next rung is climbed at once, not at its turn."""
     firsts = {each.carrier_id for each in died if each.alert_id is not None and not each.tells_superior}
-    rows = await claims.lock_deliveries(session, firsts)
+    rows = await overdue_rows.lock_deliveries(session, firsts)
     await escalate(session, desk, rows, DEAD, now=now, at_once=True)
 
 

@@ -7,9 +7,9 @@ from uuid import UUID
 from common.db import Session
 from common.telemetry import log
 from notifier.domain.delivery import Fact, Outcome, Reason, State, step
-from notifier.repository import claims
 from notifier.repository import deliveries as delivery_rows
-from notifier.repository.claims import Overdue
+from notifier.repository import overdue as overdue_rows
+from notifier.repository.overdue import Overdue
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.escalation import SILENCE, escalate
@@ -21,7 +21,7 @@ REST = timedelta(days=1)
 
 async def anything_overdue(session: Session, *, now: datetime) -> bool:
     """Whether any delivery is overdue."""
-    return await claims.has_overdue(session, now=now)
+    return await overdue_rows.has_overdue(session, now=now)
 
 
 async def look_at_overdue(session: Session, desk: Desk, *, now: datetime) -> int:
@@ -30,7 +30,7 @@ async def look_at_overdue(session: Session, desk: Desk, *, now: datetime) -> int
     Returns:
         How many rows were looked at; as many as ``ROWS`` means that more may wait.
     """
-    rows = await claims.lock_overdue(session, now=now, limit=ROWS)
+    rows = await overdue_rows.lock_overdue(session, now=now, limit=ROWS)
     lost = [row for row in rows if row.state is State.LEASED]
     silent = [row for row in rows if row.state is not State.LEASED]
     await _reap(session, lost, now=now)

@@ -1,0 +1,139 @@
+"""The overdue scan: rows whose time has come, for sending or for the silence that follows it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, select, text
+
+from common.db import Session, lock_due
+from notifier.domain.delivery import Reason, State
+from notifier.domain.schedule import BY_ORDER, Urgency
+from notifier.models import deliveries
+from notifier.models.deliveries import CLIMBING, WATCHED
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A delivery whose wake-up time passed and that no worker can simply send."""
+
+    delivery_id: UUID
+    alert_id: UUID | None
+    agency_id: UUID | None
+    role: str
+    bodies: tuple[str, ...]
+    state: State
+    reason: Reason | None
+    urgency: Urgency
+    attempt: int
+    token: UUID | None
+    escalation_level: int
+    endpoint_id: UUID | None
+    deadline: datetime | None
+    is_test: bool
+    notice_no: int
+    rung: int
+    escalates_id: UUID | None
+    planned_at: datetime
+    silent_since: datetime | None
+    traceparent: str | None
+
+    @property
+    def is_being_sent(self) -> bool:
+        """Whether a worker has it or will claim it."""
+        return self.state is State.LEASED or (self.state is State.WAITING and self.endpoint_id is not None)
+
+
+async def has_overdue(session: Session, *, now: datetime) -> bool:
+    """Whether the overdue scan has anything to do: spares the writers' lock when not."""
+    query = select(deliveries.c.id).where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now).limit(1)
+    return (await session.execute(query)).first() is not None
+
+
+async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[Overdue]:
+    """Rows that are leased, transmitted or without an endpoint, and whose wake-up time passed."""
+    query = (
+        select(*_OVERDUE)
+        .where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now)
+        .order_by(deliveries.c.next_wakeup_at)
+        .limit(limit)
+    )
+    return await _lock(session, query)
+
+
+async def has_silent(session: Session, *, now: datetime) -> bool:
+    """Whether any silence is to be looked at."""
+    query = select(deliveries.c.id).where(text(CLIMBING), deliveries.c.climb_at <= now).limit(1)
+    return (await session.execute(query)).first() is not None
+
+
+async def lock_silent(session: Session, *, now: datetime, limit: int) -> list[Overdue]:
+    """First ways whose silence is to be looked at, the urgent and the longest waiting first."""
+    query = (
+        select(*_OVERDUE)
+        .where(text(CLIMBING), deliveries.c.climb_at <= now)
+        .order_by(deliveries.c.climb_at)
+        .limit(limit)
+    )
+    return await _lock(session, query)
+
+
+async def lock_deliveries(session: Session, ids: Collection[UUID]) -> list[Overdue]:
+    """These deliveries, as the overdue scan sees them."""
+    if not ids:
+        return []
+    return await _lock(session, select(*_OVERDUE).where(deliveries.c.id.in_(list(ids))))
+
+
+_OVERDUE: tuple[Any, ...] = (
+    deliveries.c.id,
+    deliveries.c.alert_id,
+    deliveries.c.agency_id,
+    deliveries.c.role,
+    deliveries.c.bodies,
+    deliveries.c.state,
+    deliveries.c.reason,
+    deliveries.c.urgency,
+    deliveries.c.attempt_no,
+    deliveries.c.claim_token,
+    deliveries.c.escalation_level,
+    deliveries.c.endpoint_id,
+    deliveries.c.deadline_at,
+    deliveries.c.is_test,
+    deliveries.c.notice_no,
+    deliveries.c.rung,
+    deliveries.c.escalates_id,
+    deliveries.c.planned_at,
+    deliveries.c.silent_since,
+    deliveries.c.traceparent,
+)
+
+
+async def _lock(session: Session, query: Select[Any]) -> list[Overdue]:
+    return [
+        Overdue(
+            delivery_id=row[0],
+            alert_id=row[1],
+            agency_id=row[2],
+            role=row[3],
+            bodies=tuple(row[4]),
+            state=State(row[5]),
+            reason=Reason(row[6]) if row[6] else None,
+            urgency=BY_ORDER[row[7]],
+            attempt=row[8],
+            token=row[9],
+            escalation_level=row[10],
+            endpoint_id=row[11],
+            deadline=row[12],
+            is_test=row[13],
+            notice_no=row[14],
+            rung=row[15],
+            escalates_id=row[16],
+            planned_at=row[17],
+            silent_since=row[18],
+            traceparent=row[19],
+        )
+        for row in (await session.execute(lock_due(query))).all()
+    ]
