@@ -293,6 +293,38 @@ def law_diff(
     print("\n".join(lines) or "Nothing changed.")
 
 
+@app.command()
+def conform(
+    url: Annotated[str, typer.Argument(help="the endpoint, e.g. http://127.0.0.1:8080/dabyl")],
+    kit: Annotated[Path, typer.Option(help="folder of the trial's keys; made at the first run")] = Path(
+        "conform"
+    ),
+    port: Annotated[int, typer.Option(help="where we stand for Dabyl's own doors", min=0, max=65535)] = 8099,
+    scheme: Annotated[Literal["v1", "v1a"], typer.Option(help="how notices are signed")] = "v1",
+    patience: Annotated[float, typer.Option(help="seconds to wait for contents read and receipts")] = 10,
+    language: Annotated[Literal["kk", "ru", "en"], typer.Option("--lang", help="kk, ru or en")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Play Dabyl against an agency's endpoint and say what is wrong. Exit code 1 when something is."""
+    from dabyl.conform.kit import CONNECTED, make_kit, read_kit, write_kit
+    from dabyl.conform.report import document, is_right, lines, words
+    from dabyl.conform.trial import try_endpoint
+
+    known = read_kit(kit)
+    if known is None:
+        gateway = f"http://127.0.0.1:{port}"
+        write_kit(kit, make_kit(gateway))
+        said = words()["said"][language]["begin"]
+        err.print(said.format(folder=kit, connected=kit / CONNECTED, gateway=gateway), soft_wrap=True)
+        raise typer.Exit(2)
+    findings = asyncio.run(try_endpoint(url, known, port=port, scheme=scheme, patience=patience))
+    if as_json:
+        print(json.dumps(document(findings, language), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(lines(findings, language)))
+    raise typer.Exit(0 if is_right(findings) else 1)
+
+
 @app.command(hidden=True)
 def simulate(
     roster: Annotated[Path, typer.Option(help="who is simulated")],

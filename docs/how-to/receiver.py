@@ -37,6 +37,8 @@ class Receiver:
             Webhook(self.connected["webhook_secret"]).verify(body, dict(request.headers))
         except WebhookVerificationError:
             return web.Response(status=401)
+        except ValueError:
+            return web.Response(status=400)  # signed, but no JSON
         delivery = request.headers["webhook-id"]
         if delivery not in self.known:  # the same delivery may come again, always under the same id
             self.known[delivery] = body
@@ -50,12 +52,11 @@ class Receiver:
         notice = json.loads(body)
         if notice["test"]:
             return
-        async with aiohttp.ClientSession(raise_for_status=True) as http:
+        async with aiohttp.ClientSession() as http:
             bearer = {"Authorization": f"Bearer {await self.token(http)}"}
-            async with http.get(
-                notice["content"]["url"], headers={**bearer, "Dabyl-Grant": notice["content"]["grant"]}
-            ) as answer:
-                await self.hand_to_a_person(notice, await answer.json())
+            headers = {**bearer, "Dabyl-Grant": notice["content"]["grant"]}
+            content = await self.call(http, "GET", notice["content"]["url"], headers=headers)
+            await self.hand_to_a_person(notice, content)
             receipt = {
                 "delivery": notice["delivery"],
                 "notice_digest": hashlib.sha256(body).hexdigest(),  # of the bytes as they came
@@ -69,8 +70,8 @@ class Receiver:
                 {"alg": "Ed25519"}, json.dumps(receipt), key, algorithms=["Ed25519"]
             )
             headers = {**bearer, "Content-Type": "application/jose"}
-            async with http.post(notice["receipt"]["url"], data=signed, headers=headers):
-                pass  # 201: stored; 200: it was stored before
+            # 201: stored; 200: it was stored before
+            await self.call(http, "POST", notice["receipt"]["url"], data=signed, headers=headers)
 
     async def token(self, http: aiohttp.ClientSession) -> str:
         """An access token; keep it until shortly before it ends."""
@@ -79,8 +80,20 @@ class Receiver:
             "client_id": self.connected["client_id"],
             "client_secret": self.connected["client_secret"],
         }
-        async with http.post(f"{self.gateway}/oauth/token", data=form) as answer:
-            return str((await answer.json())["access_token"])
+        return str((await self.call(http, "POST", f"{self.gateway}/oauth/token", data=form))["access_token"])
+
+    async def call(self, http: aiohttp.ClientSession, method: str, url: str, **more: Any) -> dict[str, Any]:
+        """One call, tried again while Dabyl is away: a receipt that is lost makes people phone."""
+        for pause in (1, 2, 5, 15, 60, 300):
+            try:
+                async with http.request(method, url, **more) as answer:
+                    if answer.status < 500:
+                        answer.raise_for_status()
+                        return dict(await answer.json())
+            except (aiohttp.ClientConnectionError, TimeoutError):
+                pass
+            await asyncio.sleep(pause)
+        raise ConnectionError("Dabyl has been away for long")
 
     async def hand_to_a_person(self, notice: dict[str, Any], content: dict[str, Any]) -> None:
         """Your part. Never log ``content``."""

@@ -33,6 +33,21 @@ def ensure_chromium() -> Path:
     raise PartFailed("the package chromium is installed, but no such command is on the path")
 
 
+def ensure_node() -> Path:
+    """A Node of version 20 or newer for the receiver of the how-to; its path.
+
+    Raises:
+        PartFailed: none, or an older one that we must not replace.
+    """
+    if shutil.which("node") is None:
+        _install("nodejs", "Node")
+    found = shutil.which("node")
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=True) if found else None
+    if found is None or said is None or int(said.stdout.strip().lstrip("v").split(".")[0]) < 20:
+        raise PartFailed("The receiver of the how-to needs Node 20 or newer on the path: https://nodejs.org")
+    return Path(found)
+
+
 def _install(package: str, what: str) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise PartFailed(

@@ -15,13 +15,15 @@ from typing import Any
 
 import aiohttp
 from aiohttp.resolver import ThreadedResolver
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from notifier.domain.address import Network, is_sendable_url, may_dial
-from notifier.domain.channel import Answer, Outfit, Parcel
+from notifier.domain.channel import ASYMMETRIC, Answer, Outfit, Parcel
 from notifier.domain.delivery import Outcome
 
 ANSWER_BYTES = 1024
 """So much of an answer is read to keep its connection usable; nothing of it is kept."""
+ASYMMETRIC_BYTES = len(ASYMMETRIC) + 32
 KEPT_ALIVE_SECONDS = 20.0
 MAX_HEADER_BYTES = 8190
 MAX_RETRY_AFTER = timedelta(days=30)
@@ -130,13 +132,20 @@ def signed_headers(parcel: Parcel, *, now: datetime) -> dict[str, str]:
     """Standard Webhooks headers; one signature a key, so that a key can be replaced without a gap."""
     stamp = str(int(now.timestamp()))
     content = f"{parcel.delivery_id}.{stamp}.".encode() + parcel.body
-    signatures = (base64.b64encode(hmac.digest(key, content, "sha256")).decode() for key in parcel.keys)
     return {
         "Content-Type": "application/json",
         "webhook-id": str(parcel.delivery_id),
         "webhook-timestamp": stamp,
-        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+        "webhook-signature": " ".join(_signature(key, content) for key in parcel.keys),
     }
+
+
+def _signature(key: bytes, content: bytes) -> str:
+    """By the scheme of the key: v1 is HMAC-SHA256, v1a is Ed25519."""
+    if len(key) == ASYMMETRIC_BYTES and key.startswith(ASYMMETRIC):
+        signed = Ed25519PrivateKey.from_private_bytes(key.removeprefix(ASYMMETRIC)).sign(content)
+        return f"v1a,{base64.b64encode(signed).decode()}"
+    return f"v1,{base64.b64encode(hmac.digest(key, content, 'sha256')).decode()}"
 
 
 def judge(status: int, headers: Mapping[str, str], *, now: datetime) -> Answer:

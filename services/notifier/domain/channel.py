@@ -12,6 +12,9 @@ from notifier.domain.delivery import Outcome
 WEBHOOK = "webhook"
 """The kind that must sign: an endpoint without a key is never sent to."""
 
+ASYMMETRIC = b"v1a:"
+"""Begins a key of scheme v1a: then 32 bytes of an Ed25519 seed. A key of scheme v1 is 32 bytes alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
