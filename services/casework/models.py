@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, MetaData, Uuid
 from sqlmodel import Field, SQLModel
 
-from common.db import NAMING
+from common.db import NAMING, Json
 from common.ids import new_id
 from common.outbox import add_tables
 
@@ -74,6 +74,8 @@ class Task(Model, table=True):
     met_at: datetime | None = None
     breached_at: datetime | None = None
     waived_at: datetime | None = None
+    # Codes of the facts that meet it, as notifier told them.
+    evidence: list[str] = Field(default_factory=list, sa_column=Column(Json, nullable=False))
 
 
 class DutyFact(Model, table=True):
@@ -100,6 +102,25 @@ class Appointment(Model, table=True):
     accepted_at: datetime | None = None
     appointed_at: datetime
     appointed_by: str = Field(max_length=200)
+
+
+class Record(Model, table=True):
+    """A signed fact, with its evidence; never changed. ``sealed`` holds the person and all words."""
+
+    __tablename__ = "records"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    case_id: UUID = Field(foreign_key="cases.id", index=True)
+    kind: str = Field(max_length=60)
+    agency_id: UUID
+    happened_at: datetime
+    digest: str | None = Field(default=None, max_length=64)
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    # Keyed digest of what was told: the same record twice is one.
+    token: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    supersedes: UUID | None = Field(default=None, foreign_key="records.id", unique=True)
+    recorded_at: datetime
+    recorded_by: str = Field(max_length=200)
 
 
 add_tables(Model.metadata)

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel, col
 from casework.domain.case import Coordinator
 from casework.domain.task import Copy, Facts, State
 from casework.domain.task import Task as TaskRule
-from casework.models import Appointment, Case, CaseAlert, DutyFact, Task
+from casework.models import Appointment, Case, CaseAlert, DutyFact, Record, Task
 from common.db import Session, insert_ignore
 from common.ids import new_id
 
@@ -174,6 +174,7 @@ def as_rule(row: Task) -> TaskRule:
         due_at=row.due_at,
         breach_at=row.breach_at,
         assignee=row.assignee,
+        evidence=tuple(row.evidence),
     )
     return TaskRule(copy, Facts(row.met_at, row.breached_at, row.waived_at))
 
@@ -192,6 +193,7 @@ def _values(task: TaskRule) -> dict[str, Any]:
         "starts_at": copy.starts_at,
         "due_at": copy.due_at,
         "breach_at": copy.breach_at,
+        "evidence": list(copy.evidence),
         "met_at": facts.met_at,
         "breached_at": facts.breached_at,
         "waived_at": facts.waived_at,
@@ -240,3 +242,41 @@ async def appointments_of(session: Session, case_ids: Iterable[UUID]) -> dict[UU
     """The appointment of each case that has one."""
     found = await session.scalars(select(Appointment).where(col(Appointment.case_id).in_(set(case_ids))))
     return {appointment.case_id: appointment for appointment in found}
+
+
+# Records -------------------------------------------------------------------------------------------
+
+
+async def lock_case(session: Session, case_id: UUID) -> None:
+    """One writer of records a case at a time."""
+    await session.execute(select(col(Case.id)).where(col(Case.id) == case_id).with_for_update())
+
+
+async def add_record(session: Session, record: Record) -> None:
+    """Add a record; its case must be locked."""
+    session.add(record)
+    await session.flush()
+
+
+async def find_record(session: Session, record_id: UUID) -> Record | None:
+    """A record by its id."""
+    return (await session.scalars(select(Record).where(col(Record.id) == record_id))).one_or_none()
+
+
+async def find_record_by_token(session: Session, token: bytes) -> Record | None:
+    """The record that says exactly this."""
+    return (await session.scalars(select(Record).where(col(Record.token) == token))).one_or_none()
+
+
+async def is_superseded(session: Session, record_id: UUID) -> bool:
+    """Whether a later record has taken this one's place."""
+    found = await session.scalars(select(col(Record.id)).where(col(Record.supersedes) == record_id))
+    return found.first() is not None
+
+
+async def records_of(session: Session, case_id: UUID, *, agency: UUID | None) -> list[Record]:
+    """Records of a case in the order of what happened; only the agency's where one is given."""
+    wanted = select(Record).where(col(Record.case_id) == case_id)
+    if agency is not None:
+        wanted = wanted.where(col(Record.agency_id) == agency)
+    return list(await session.scalars(wanted.order_by(col(Record.happened_at), col(Record.id))))

@@ -10,7 +10,9 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from casework.domain.case import Employee, ScopedCoordinator
-from casework.models import Appointment, Case, Task
+from casework.domain.record import Entry, Words
+from casework.models import Appointment, Case, Record, Task
+from common.contracts.vocabulary import CaseFactCode
 from common.schemas import In, Out
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ].+", re.ASCII | re.DOTALL)
@@ -40,6 +42,16 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
 """One line of text."""
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("blank")
+    return value
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_not_blank)]
+"""Some lines of text; kept sealed."""
 
 
 class EmployeeIn(In):
@@ -86,6 +98,68 @@ class CaseManagerOut(Out):
         )
 
 
+class PaperIn(In):
+    """The signed document behind a record; it stays with its body."""
+
+    digest: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="SHA-256 of the document")
+    reference: Line | None = Field(None, description="its number at the body")
+
+
+class CaseRecordIn(In):
+    """A signed fact of a case."""
+
+    kind: CaseFactCode
+    happened_at: Instant = Field(description="when it was done, not when it is told")
+    person: EmployeeIn = Field(description="who signed it")
+    document: PaperIn = PaperIn()
+    outcome: Text | None = Field(None, description="what came of it; the reason of a decision not to act")
+    supersedes: UUID | None = Field(None, description="the own record whose place this one takes")
+
+    def to_entry(self) -> Entry:
+        """As the service takes it."""
+        return Entry(
+            kind=self.kind.value,
+            happened_at=self.happened_at,
+            words=Words(self.person.name, self.person.position, self.document.reference, self.outcome),
+            digest=self.document.digest,
+            supersedes=self.supersedes,
+        )
+
+
+class DocumentOut(Out):
+    """The signed document behind a record."""
+
+    digest: str | None
+    reference: str | None
+
+
+class RecordOut(Out):
+    """A record; person, reference and outcome are shown to the body whose record it is."""
+
+    id: UUID
+    kind: CaseFactCode
+    happened_at: datetime
+    recorded_at: datetime
+    person: EmployeeOut | None
+    document: DocumentOut
+    outcome: str | None
+    supersedes: UUID | None
+
+    @classmethod
+    def of(cls, row: Record, words: Words | None) -> "RecordOut":
+        """From a row and, where the caller may read them, its words."""
+        return cls(
+            id=row.id,
+            kind=CaseFactCode(row.kind),
+            happened_at=row.happened_at,
+            recorded_at=row.recorded_at,
+            person=None if words is None else EmployeeOut(name=words.name, position=words.position),
+            document=DocumentOut(digest=row.digest, reference=words.reference if words else None),
+            outcome=words.outcome if words else None,
+            supersedes=row.supersedes,
+        )
+
+
 class TaskOut(Out):
     """An act that the law asks of a body; ``late``: its formal limit passed, met or not."""
 
@@ -104,6 +178,7 @@ class TaskOut(Out):
     breached_at: datetime | None
     waived_at: datetime | None
     late: bool
+    evidence: list[str] = Field(description="kinds of record that meet it; `POST /v1/cases/{id}/records`")
 
     @classmethod
     def of(cls, row: Task) -> "TaskOut":

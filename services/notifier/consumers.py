@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from common.contracts import Event
-from common.contracts.casework import CaseManagerAppointed
+from common.contracts.casework import CASE_FACTS, CaseFact, CaseManagerAppointed
 from common.contracts.intake import AlertReceived, ContentOpened
 from common.contracts.registry import (
     AgencyRegistered,
@@ -38,6 +38,16 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect]:
         fact = LaterFact(id=event.evidence_id, code=APPOINTED, at=event.appointed_at)
         await facts.take_fact(session, desk, fact, event.alert_ids, actor="casework", now=now())
 
+    async def take_case_fact(session: Session, event: CaseFact, *, now: Now) -> None:
+        fact = LaterFact(
+            id=event.evidence_id,
+            code=event.fact,
+            at=event.happened_at,
+            agency=facts.open_body(desk, event.evidence_id, event.by) if event.by else None,
+            replaces=event.supersedes,
+        )
+        await facts.take_fact(session, desk, fact, event.alert_ids, actor="casework", now=now())
+
     async def register_agency(session: Session, event: AgencyRegistered, *, now: Now) -> None:
         await directory.take_agency(session, desk, event, now=now())
 
@@ -57,6 +67,7 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect]:
         AlertReceived: receive_alert,
         ContentOpened: open_content,
         CaseManagerAppointed: appoint_case_manager,
+        **dict.fromkeys(CASE_FACTS, take_case_fact),
         AgencyRegistered: register_agency,
         AgencyRetired: retire_agency,
         EndpointRegistered: register_endpoint,

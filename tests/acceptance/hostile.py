@@ -408,8 +408,8 @@ def other_bodies(canary: Canary) -> Iterator[Hostile]:
     some = str(uuid4())
     takers = (
         ("agency", f"/v1/deliveries/{some}/receipt"), ("agency", "/v1/obligations/preview"),
-        ("agency", f"/v1/cases/{some}/case-manager"), ("registrar", "/v1/agencies"),
-        ("registrar", "/v1/endpoints"),
+        ("agency", f"/v1/cases/{some}/case-manager"), ("agency", f"/v1/cases/{some}/records"),
+        ("registrar", "/v1/agencies"), ("registrar", "/v1/endpoints"),
         ("registrar", "/v1/absences"), ("registrar", "/v1/clients"), ("registrar", "/v1/tokens"),
         ("registrar", "/v1/tokens/revocations"), ("registrar", "/v1/console-codes"),
     )  # fmt: skip

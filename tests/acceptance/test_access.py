@@ -153,7 +153,7 @@ ALLOWED["/v1/deliveries/{}", "ombudsman"] = frozenset({"operator", "reporter", "
 ROUTES = {
     "/v1/alerts/{}": "alert", "/v1/alerts/{}/obligations": "alert", "/v1/alerts/{}/deliveries": "alert",
     "/v1/alerts/{}/timeline": "alert", "/v1/alerts/{}/matches": "alert", "/v1/deliveries/{}": "delivery",
-    "/v1/deliveries/{}/content": "delivery", "/v1/cases/{}": "case",
+    "/v1/deliveries/{}/content": "delivery", "/v1/cases/{}": "case", "/v1/cases/{}/records": "case",
 }  # fmt: skip
 
 
@@ -263,6 +263,9 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
              {"police"}),
             ("POST", "/v1/cases/{}/case-manager", scene.ids["case"]["body"],
              b'{"employee": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
+            ("POST", "/v1/cases/{}/records", scene.ids["case"]["body"],
+             b'{"kind": "case.difficult", "happened_at": "2026-10-23T10:00:00Z",'
+             b' "person": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
             ("POST", "/v1/obligations/{}/release", scene.ids["obligation"]["body"], b"{}", "application/json",
              {"body"}),
             ("POST", "/v1/obligations/{}/waiver", scene.ids["obligation"]["body"], b'{"reason": "x"}',

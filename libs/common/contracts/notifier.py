@@ -14,7 +14,10 @@ from common.contracts.vocabulary import DutyKind
 
 
 class ObligationFact(BaseModel):
-    """One duty as casework needs it; times in UTC, ``None`` where the law gives none."""
+    """One duty as casework needs it; times in UTC, ``None`` where the law gives none.
+
+    ``evidence`` names the facts that meet it: whoever owes it may record them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,6 +31,7 @@ class ObligationFact(BaseModel):
     starts_at: datetime
     due_at: datetime | None
     breach_at: datetime | None
+    evidence: tuple[str, ...] = ()
 
 
 class ObligationOpened(Event):

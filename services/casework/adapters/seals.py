@@ -1,14 +1,17 @@
-"""What casework can open and close: assignees sealed by notifier, persons sealed by itself."""
+"""What casework can open and close: assignees sealed by notifier, persons and records sealed by itself."""
 
 import base64
 import binascii
+import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from uuid import UUID
 
 from casework.domain.case import Employee
+from casework.domain.record import Words
 from common.keys import KeyRing
-from common.sealing import SealBroken, aead_open, aead_seal, unseal
+from common.sealing import SealBroken, aead_open, aead_seal, seal, unseal
 
 
 class Seals:
@@ -45,6 +48,33 @@ class Seals:
             SealBroken: altered, or from another row.
         """
         return Employee(**json.loads(aead_open(self._keys.secret("person"), sealed, _aad(place))))
+
+    def seal_words(self, words: Words, place: UUID) -> bytes:
+        """For the record with this id."""
+        document = json.dumps(asdict(words), ensure_ascii=False)
+        return aead_seal(self._keys.secret("person"), document.encode(), _words_aad(place))
+
+    def unseal_words(self, sealed: bytes, place: UUID) -> Words:
+        """From the record with this id.
+
+        Raises:
+            SealBroken: altered, or from another row.
+        """
+        return Words(**json.loads(aead_open(self._keys.secret("person"), sealed, _words_aad(place))))
+
+    def seal_body(self, agency: UUID, place: UUID) -> str:
+        """HPKE to ``routing``: an agency's id can point at a school; only notifier reads it."""
+        document = json.dumps({"agency": str(agency)}).encode()
+        sealed = seal(self._keys.sealing_public("routing"), document, str(place).encode())
+        return base64.b64encode(sealed).decode()
+
+    def token(self, document: bytes) -> bytes:
+        """HMAC-SHA-256: a plain hash of a record could be guessed from a list of names."""
+        return hmac.digest(self._keys.secret("person"), b"records.token|" + document, "sha256")
+
+
+def _words_aad(place: UUID) -> bytes:
+    return f"casework.records.sealed|{place}".encode()
 
 
 def _aad(place: UUID) -> bytes:

@@ -32,6 +32,7 @@ class Copy:
 
     Attributes:
         assignee: the agency that owes it; ``None`` while nobody holds the role.
+        evidence: codes of the facts that meet it.
     """
 
     obligation_id: UUID
@@ -44,6 +45,7 @@ class Copy:
     due_at: datetime | None
     breach_at: datetime | None
     assignee: UUID | None
+    evidence: tuple[str, ...] = ()
 
     def _standing(self) -> tuple[object, ...]:
         return (
@@ -52,6 +54,7 @@ class Copy:
             self.due_at or _NEVER,
             self.breach_at or _NEVER,
             str(self.assignee or ""),
+            self.evidence,
         )
 
     def or_newer(self, other: "Copy") -> "Copy":

@@ -2,22 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
 
 from casework.errors import AgencyNotNamed
-from casework.service import PersonSeals
+from casework.service import PersonSeals, RecordSeals
 from common.http import CursorNotKnown
 from common.identity import Principal, require
+
+
+class Seals(PersonSeals, RecordSeals, Protocol):
+    """All that the doors have sealed and opened."""
 
 
 @dataclass(frozen=True)
 class Desk:
     """Neighbours of the doors."""
 
-    seals: PersonSeals
+    seals: Seals
 
 
 def _desk(request: Request) -> Desk:

@@ -2,14 +2,19 @@
 
 from casework.service.appointments import PersonSeals, appoint_case_manager, open_employee
 from casework.service.cases import CaseView, get_case, list_cases, list_tasks, open_case
+from casework.service.records import Recorded, RecordSeals, add_record, list_records
 from casework.service.tasks import mark_breached, mark_met, mark_waived, take_duties
 
 __all__ = [
     "CaseView",
     "PersonSeals",
+    "RecordSeals",
+    "Recorded",
+    "add_record",
     "appoint_case_manager",
     "get_case",
     "list_cases",
+    "list_records",
     "list_tasks",
     "mark_breached",
     "mark_met",

@@ -8,9 +8,12 @@ from casework import repository
 from casework.domain.case import COORDINATING, Coordinator, choose_coordinator
 from casework.domain.task import Copy, Facts, State, Task
 from common.contracts.notifier import ObligationFact, ObligationOpened
-from common.contracts.vocabulary import DutyKind
+from common.contracts.vocabulary import CaseFactCode, DutyKind
 from common.db import Session
 from common.timing import Now
+
+_RECORDED_HERE = frozenset(code.value for code in CaseFactCode)
+"""Of the facts that meet a duty, those whose record is kept here; the others are told to notifier."""
 
 
 async def take_duties(
@@ -93,4 +96,5 @@ def _copy_of(duty: ObligationFact, assignee: UUID | None) -> Copy:
         due_at=duty.due_at,
         breach_at=duty.breach_at,
         assignee=assignee,
+        evidence=tuple(code for code in duty.evidence if code in _RECORDED_HERE),
     )

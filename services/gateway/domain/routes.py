@@ -78,6 +78,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/v1/cases", "casework"),
     _route("GET", "/v1/cases/{id}", "casework"),
     _route("POST", "/v1/cases/{id}/case-manager", "casework"),
+    _route("GET POST", "/v1/cases/{id}/records", "casework"),
     _route("GET", "/v1/tasks", "casework"),
     _route("GET POST", "/v1/agencies", "registry"),
     _route("GET", "/v1/agencies/{id}", "registry"),

@@ -4,6 +4,8 @@ Every fact is kept first. One that comes before its alert was planned waits for 
 by time; one that is told twice, late or out of order leaves the same ledger.
 """
 
+import base64
+import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from uuid import UUID
 from common.contracts.notifier import ObligationBreached, ObligationMet
 from common.db import Session
 from common.outbox import add as publish
+from common.sealing import unseal
 from common.telemetry import log
 from notifier.domain.edition import Edition
 from notifier.domain.evaluation import follow
@@ -77,6 +80,16 @@ async def take_fact(
     # In one order, so that two facts of a joined case never wait for each other.
     for alert_id in alerts:
         await settle(session, desk, alert_id, now=now)
+
+
+def open_body(desk: Desk, evidence_id: UUID, sealed: str) -> UUID:
+    """Which body recorded a fact: sealed by casework for us alone.
+
+    Raises:
+        SealBroken: altered, or for another record.
+    """
+    opened = unseal(desk.keys.opening("routing"), base64.b64decode(sealed), str(evidence_id).encode())
+    return UUID(json.loads(opened)["agency"])
 
 
 async def anything_waits(session: Session, *, now: datetime) -> bool:  # noqa: ARG001  # the signature of every look

@@ -313,6 +313,7 @@ def duties_opened(desk: Desk, alert_id: UUID, territory: str, planned: Plan) -> 
             starts_at=each.duty.starts_at,
             due_at=each.duty.due_at,
             breach_at=each.duty.breach_at,
+            evidence=each.duty.evidence,
         )
         for each in planned.duties
     )

@@ -86,6 +86,7 @@ async def tell_assignees(session: Session, desk: Desk, alert: AlertRow, *, now: 
                 starts_at=row.starts_at,
                 due_at=row.due_at,
                 breach_at=row.breach_at,
+                evidence=desk.lawbook.edition(row.edition).rule(row.rule).evidence,
             )
             for row in unmet
         ),

@@ -113,7 +113,7 @@ async def _start_clocks(session: Session, desk: Desk, moved: Sequence[Moved], *,
         event = ObligationOpened(
             alert_id=alert_id,
             territory=region_of(begun[0][0].territory),
-            obligations=tuple(_fact(row, restart) for row, restart in begun),
+            obligations=tuple(_fact(desk, row, restart) for row, restart in begun),
             assignees=seal_assignees(desk, alert_id, {row.id: row.obliged_agency_id for row, _ in begun}),
         )
         await publish(session, event, subject=alert_id, now=lambda: now)
@@ -145,7 +145,7 @@ def _restarted(desk: Desk, row: obligation_rows.Row, start: datetime) -> obligat
     )
 
 
-def _fact(row: obligation_rows.Row, restart: obligation_rows.Restart) -> ObligationFact:
+def _fact(desk: Desk, row: obligation_rows.Row, restart: obligation_rows.Restart) -> ObligationFact:
     return ObligationFact(
         obligation_id=row.id,
         rule=row.rule,
@@ -157,4 +157,5 @@ def _fact(row: obligation_rows.Row, restart: obligation_rows.Restart) -> Obligat
         starts_at=restart.starts_at,
         due_at=restart.due_at,
         breach_at=restart.breach_at,
+        evidence=desk.lawbook.edition(row.edition).rule(row.rule).evidence,
     )

@@ -1,5 +1,6 @@
 """Later facts: they meet, open and never close by themselves; repeated or reordered they change nothing."""
 
+import base64
 import json
 import random
 from datetime import datetime, timedelta
@@ -9,7 +10,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
+from common.contracts.casework import CaseFactRecorded
 from common.outbox import OUTBOX
+from common.sealing import SealBroken, seal
 from common.testing import FrozenNow
 from notifier.domain.later import LaterFact
 from notifier.jobs import jobs
@@ -170,6 +173,42 @@ async def test_one_body_does_not_meet_what_another_owes(ledger: Ledger) -> None:
     for row in await rows(ledger, obligations):
         if row.id in {one.id for one in owed}:
             assert (row.state == "met") is (row.obliged_agency_id == centre)
+
+
+def a_case_fact(ledger: Ledger, alert_id: UUID, by: UUID | None, **more: Any) -> CaseFactRecorded:
+    evidence = uuid4()
+    sealed = None
+    if by is not None:
+        document = json.dumps({"agency": str(by)}).encode()
+        sealed = base64.b64encode(
+            seal(ledger.keys.sealing_public("routing"), document, str(evidence).encode())
+        ).decode()
+    given: dict[str, Any] = {"fact": "offence_check.recorded", "happened_at": T0 + HOUR, "by": sealed}
+    return CaseFactRecorded(case_id=uuid4(), alert_ids=(alert_id,), evidence_id=evidence, **given | more)
+
+
+async def test_what_casework_tells_meets_the_duties_of_the_body_that_recorded_it(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    visited = {"fact": "visit.recorded"}
+    await ledger.take(a_case_fact(ledger, alert.alert_id, uuid4(), **visited))
+    assert await rows(ledger, obligations, state="met") == []
+    visit = a_case_fact(ledger, alert.alert_id, ledger.agencies["family_mobile_group"], **visited)
+    await ledger.take(visit)
+    met = await rows(ledger, obligations, state="met")
+    assert met
+    assert {(row.obliged_agency_id, row.evidence_id) for row in met} == {
+        (ledger.agencies["family_mobile_group"], visit.evidence_id)
+    }
+
+
+async def test_a_body_sealed_for_another_record_is_not_taken(ledger: Ledger) -> None:
+    alert = ledger.alert()
+    await ledger.take(alert)
+    real = a_case_fact(ledger, alert.alert_id, ledger.agencies[REGIONAL])
+    with pytest.raises(SealBroken):
+        await ledger.take(real.model_copy(update={"evidence_id": uuid4()}))
+    assert await rows(ledger, later_facts) == []
 
 
 async def test_a_superseding_record_takes_the_place_of_the_first(ledger: Ledger) -> None:
