@@ -71,6 +71,18 @@ class ObligationNotWaivable(Conflict):
     """This duty cannot be waived: it is done, sent, or owed at once."""
 
 
+class FactNotEvidence(Invalid):
+    """The obliged body cannot state this of this duty."""
+
+
+class EvidenceOutOfTime(Invalid):
+    """It cannot have happened then: it is ahead, or before the duty stood."""
+
+
+class EvidenceDiffers(Conflict):
+    """Something else was stated of this duty, or it is over."""
+
+
 class ProposalUnknown(NotFound):
     """There is no such proposal for this caller."""
 

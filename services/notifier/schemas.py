@@ -239,6 +239,14 @@ class ReleaseIn(In):
     also: list[UUID] = Field(default=[], max_length=50)
 
 
+class EvidenceIn(In):
+    """What the obliged body did, when, and where its proof is: an id or a digest, nothing of a child."""
+
+    fact: str = Field(pattern=r"^[a-z][a-z_]*(\.[a-z_]+)+$", max_length=60, description="one of `facts`")
+    happened_at: Instant
+    reference: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")
+
+
 class OwnObligationsOut(Out):
     """The duties that were acted on."""
 

@@ -268,6 +268,9 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
              b' "person": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
             ("POST", "/v1/obligations/{}/release", scene.ids["obligation"]["body"], b"{}", "application/json",
              {"body"}),
+            ("POST", "/v1/obligations/{}/evidence", scene.ids["obligation"]["body"],
+             b'{"fact": "head.told", "happened_at": "2026-10-23T10:00:00Z", "reference": "a1"}',
+             "application/json", {"body"}),
             ("POST", "/v1/obligations/{}/waiver", scene.ids["obligation"]["body"], b'{"reason": "x"}',
              "application/json", {"body"}),
         ):  # fmt: skip

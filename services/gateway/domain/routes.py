@@ -68,6 +68,7 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", "/v1/obligations/preview", "notifier"),
     _route("POST", "/v1/obligations/{id}/release", "notifier"),
     _route("POST", "/v1/obligations/{id}/waiver", "notifier"),
+    _route("POST", "/v1/obligations/{id}/evidence", "notifier"),
     # A caller may wait 60 s for news; the connection must outlast that.
     _route("GET", "/v1/inbox", "notifier", bucket=Bucket.DELIVERIES, timeout=75.0),
     _route("GET", "/v1/conservation", "notifier", timeout=60.0),

@@ -11,6 +11,7 @@ from notifier.models.directory import (
     endpoints,
     mandates,
 )
+from notifier.models.evidence import evidence
 from notifier.models.exclusions import exclusions
 from notifier.models.facts import later_facts
 from notifier.models.metadata import METADATA
@@ -32,6 +33,7 @@ __all__ = [
     "endpoint_versions",
     "endpoints",
     "escalations",
+    "evidence",
     "exclusions",
     "later_facts",
     "mandates",

@@ -203,14 +203,20 @@ async def list_of_delivery(session: Session, delivery_id: UUID) -> list[Row]:
 
 
 async def lock_owned(session: Session, agency_id: UUID, ids: Collection[UUID]) -> list[Row]:
-    """Those of these duties that bind this agency, locked until the transaction ends, strictest first."""
+    """Those of these duties that bind this agency, locked in one order until the transaction ends."""
     query = (
         _rows()
         .where(obligations.c.id.in_(list(ids)), obligations.c.obliged_agency_id == agency_id)
-        .order_by(obligations.c.due_at.is_(None), obligations.c.due_at, obligations.c.id)
+        .order_by(obligations.c.id)
         .with_for_update(of=obligations)
     )
     return [Row(*row) for row in (await session.execute(query)).all()]
+
+
+async def alert_of(session: Session, obligation_id: UUID) -> UUID | None:
+    """The alert that a duty belongs to."""
+    query = select(obligations.c.alert_id).where(obligations.c.id == obligation_id)
+    return (await session.execute(query)).scalar()
 
 
 async def lock_of_alert(session: Session, alert_id: UUID) -> list[Row]:

@@ -13,6 +13,7 @@ from notifier.domain.acting import Act
 from notifier.domain.proposal import Kind
 from notifier.router.counter import AtCounter, Counter
 from notifier.schemas import (
+    EvidenceIn,
     FactsIn,
     ObligationOut,
     ObligationsOut,
@@ -29,6 +30,7 @@ from notifier.service.explaining import explained
 from notifier.service.owning import offered
 from notifier.service.reading import Seen
 from notifier.service.releases import release_obligations as release
+from notifier.service.statements import Said, state_evidence
 from notifier.service.waivers import propose_waiver, waive_obligation
 
 router = APIRouter(prefix="/v1", tags=["obligations"])
@@ -103,6 +105,19 @@ async def waive(
             told = ProposedOut(proposal=found.id, expires_at=found.expires_at)
             return Response(told.model_dump_json(), 202, media_type="application/json")
         seen = found
+    return (await _own(session, counter, caller, seen, [obligation_id]))[0]
+
+
+@router.post("/obligations/{obligation_id}/evidence", summary="State that an own duty is done")
+async def state(
+    obligation_id: UUID, body: EvidenceIn, session: Tx, caller: Agency, counter: AtCounter
+) -> ObligationOut:
+    """For acts that no other service records; ``facts`` of the duty lists what may be stated of it.
+
+    A repeat gets the same answer, a contradiction 409. What was done late stays breached.
+    """
+    said = Said(body.fact, body.happened_at, body.reference)
+    seen = await state_evidence(session, counter.desk, caller, obligation_id, said, now=counter.now())
     return (await _own(session, counter, caller, seen, [obligation_id]))[0]
 
 
