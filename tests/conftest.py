@@ -170,6 +170,16 @@ def bus_url(bus_kind: str) -> Iterator[str]:
     if bus_kind == "memory":
         yield "memory:"
         return
+    yield from _virtual_host()
+
+
+@pytest.fixture
+def broker_url() -> Iterator[str]:
+    """A virtual host of a real broker, whatever ``--bus`` says: an agency's own one."""
+    yield from _virtual_host()
+
+
+def _virtual_host() -> Iterator[str]:
     part = REAL.rabbit()
     assert part.api
     hosts = VirtualHosts(part.url, part.api)

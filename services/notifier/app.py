@@ -1,6 +1,7 @@
 """The only place where notifier's parts meet."""
 
 import asyncio
+import hmac
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -33,7 +34,11 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 def build(settings: Settings, parts: Parts) -> Service:
     """Put the service together; nothing runs yet."""
     allowed = networks((*(LOOPBACK if settings.allow_loopback else ()), *settings.allow_networks))
-    outfit = Outfit(allowed=allowed, settings={**settings.model_dump(), **settings_of_plugins()})
+    outfit = Outfit(
+        allowed=allowed,
+        secret=hmac.digest(parts.keys.secret("vault"), b"channels", "sha256"),
+        settings={**settings.model_dump(), **settings_of_plugins()},
+    )
     channel = load(outfit)
     dispatcher = Dispatcher(parts.db, channel, parts.telemetry, parts.now)
     lanes = BusLanes(parts.bus, dispatcher)

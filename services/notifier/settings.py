@@ -1,6 +1,8 @@
 """Settings of notifier: ``NOTIFIER_*``, read once, handed down by ``app``."""
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -23,6 +25,32 @@ class Settings(ServiceSettings):
     )
     allow_networks: tuple[str, ...] = Field(
         (), description="special networks that may be dialled (CIDR), e.g. the agencies' private network"
+    )
+    client_certificate: Path | None = Field(
+        None, description="our certificate chain (PEM) for endpoints at https+mtls://"
+    )
+    client_key: Path | None = Field(None, description="its private key (PEM), 0600")
+    smtp_host: str | None = Field(None, description="mail relay; unset: endpoints of kind smtp are blocked")
+    smtp_port: int = Field(587, description="its port", ge=1, le=65535)
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="how the relay is spoken to; `none` only for one on this machine"
+    )
+    smtp_user: str | None = Field(None, description="name at the relay; unset: no sign-in")
+    smtp_password_file: Path | None = Field(None, description="file with the password at the relay")
+    smtp_sender: str = Field("dabyl@localhost", description="address in From")
+    smtp_return_path: str | None = Field(
+        None, description="address that bounces come back to (unset: the sender); +delivery is added to it"
+    )
+    bounces_folder: Path | None = Field(
+        None, description="Maildir that the return path is delivered to; unset: bounces are not read"
+    )
+    sms_url: str | None = Field(None, description="gateway for short messages; unset: kind sms is blocked")
+    voice_url: str | None = Field(None, description="gateway for calls; unset: kind voice is blocked")
+    gateway_key_file: Path | None = Field(
+        None, description="file with the whsec_ key that requests to the gateways are signed with"
+    )
+    drop_folder: Path | None = Field(
+        None, description="folder of the folders that notices are dropped in; unset: kind file is blocked"
     )
     acknowledge_immediate: timedelta | None = Field(
         None,

@@ -19,6 +19,11 @@ PREFIX = "NOTIFIER_"
 
 OURS = {
     "webhook": "notifier.adapters.webhook:make",
+    "smtp": "notifier.adapters.smtp:make",
+    "sms": "notifier.adapters.gateway:make_sms",
+    "voice": "notifier.adapters.gateway:make_voice",
+    "amqp": "notifier.adapters.amqp:make",
+    "file": "notifier.adapters.folder:make",
 }
 """The same as in pyproject.toml: a house that runs from plain sources (our images) has no metadata."""
 

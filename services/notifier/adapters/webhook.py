@@ -3,13 +3,16 @@
 ``traceparent`` never leaves: it would let agencies link what they are told (architecture §2.10).
 """
 
+import asyncio
 import base64
 import hmac
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +20,8 @@ import aiohttp
 from aiohttp.resolver import ThreadedResolver
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from notifier.domain.address import Network, is_sendable_url, may_dial
+from notifier.adapters.certificate import Certificate, CertificateUnusable
+from notifier.domain.address import CERTIFIED, Network, is_sendable_url, may_dial
 from notifier.domain.channel import ASYMMETRIC, Answer, Outfit, Parcel
 from notifier.domain.delivery import Outcome
 
@@ -28,6 +32,9 @@ KEPT_ALIVE_SECONDS = 20.0
 MAX_HEADER_BYTES = 8190
 MAX_RETRY_AFTER = timedelta(days=30)
 USER_AGENT = "dabyl/1"
+
+
+_CLOSING: set[asyncio.Future[None]] = set()
 
 
 class AddressForbidden(OSError):
@@ -44,21 +51,38 @@ class Webhook:
     Args:
         allowed: networks that may be dialled although they are special, in the clear and on any port
             (loopback in the embedded stack).
+        certificate: ours, for endpoints that must see one; without it they are not sent to.
+        trust: makes the context that believes servers' certificates; tests hand in their own.
     """
 
-    def __init__(self, *, allowed: tuple[Network, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        allowed: tuple[Network, ...] = (),
+        certificate: Certificate | None = None,
+        trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+    ) -> None:
         self._allowed = allowed
+        self._certificate = certificate
+        self._trust = trust
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
-    async def send(self, parcel: Parcel, *, now: datetime) -> Answer:
+    # Every way in which a request can end is an outcome of its own.
+    async def send(self, parcel: Parcel, *, now: datetime) -> Answer:  # noqa: PLR0911  # see above
         """POST the notice once. What the other side does is an outcome, never an exception."""
         if not parcel.keys or not is_sendable_url(parcel.url):
             return Answer(Outcome.UNSENDABLE)
+        scheme = parcel.url.partition(":")[0].lower()
+        url = parcel.url
+        if scheme == CERTIFIED:
+            if self._certificate is None or not await self._show_certificate(self._certificate, now=now):
+                return Answer(Outcome.NO_CERTIFICATE)
+            url = f"https{parcel.url[len(CERTIFIED) :]}"
         progress = SimpleNamespace(is_sent=False)
-        session = self._session(parcel.url.partition(":")[0].lower())
+        session = self._session(scheme)
         try:
             async with session.post(
-                parcel.url,
+                url,
                 data=parcel.body,
                 headers=signed_headers(parcel, now=now),
                 allow_redirects=False,
@@ -85,16 +109,32 @@ class Webhook:
             await session.close()
         self._sessions.clear()
 
+    async def _show_certificate(self, certificate: Certificate, *, now: datetime) -> bool:
+        """Whether our certificate can be shown now; a renewed one is taken without a restart."""
+        try:
+            is_new = await asyncio.to_thread(certificate.refresh, now)
+        except CertificateUnusable:
+            return False
+        stale = self._sessions.pop(CERTIFIED, None) if is_new else None
+        if stale is not None:
+            # Attempts under way end by their own time; a closed session would tear them.
+            asyncio.get_running_loop().call_later(KEPT_ALIVE_SECONDS * 2, _close_later, stale)
+        return True
+
     def _session(self, scheme: str) -> aiohttp.ClientSession:
         session = self._sessions.get(scheme)
         if session is None:
+            context = self._trust()
+            if scheme == CERTIFIED and self._certificate is not None:
+                self._certificate.load_into(context)
             session = self._sessions[scheme] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
+                    ssl=context,
                     limit=0,  # lanes bound what is in flight
                     use_dns_cache=False,
                     resolver=ThreadedResolver(),
                     keepalive_timeout=KEPT_ALIVE_SECONDS,
-                    socket_factory=self._dialler(scheme),
+                    socket_factory=self._dialler("https" if scheme == CERTIFIED else scheme),
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # nobody unpacks a bomb
@@ -125,7 +165,15 @@ class Webhook:
 
 def make(outfit: Outfit) -> Webhook:
     """The plug-in ``webhook``."""
-    return Webhook(allowed=outfit.allowed)
+    chain, key = outfit.settings.get("client_certificate"), outfit.settings.get("client_key")
+    certificate = Certificate(Path(chain), Path(key)) if chain and key else None
+    return Webhook(allowed=outfit.allowed, certificate=certificate)
+
+
+def _close_later(session: aiohttp.ClientSession) -> None:
+    closing = asyncio.ensure_future(session.close())
+    _CLOSING.add(closing)
+    closing.add_done_callback(_CLOSING.discard)
 
 
 def signed_headers(parcel: Parcel, *, now: datetime) -> dict[str, str]:

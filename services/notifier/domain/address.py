@@ -57,6 +57,9 @@ PORTS = frozenset({80, 443, 8443})
 
 MAX_URL = 2048
 
+CERTIFIED = "https+mtls"
+"""Scheme of an endpoint that must see our certificate: without it nothing is sent."""
+
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Parse CIDR texts.
@@ -105,7 +108,7 @@ def is_sendable_url(url: str) -> bool:
     except ValueError:
         return False
     return (
-        parts.scheme in ("http", "https")
+        parts.scheme in ("http", "https", CERTIFIED)
         and bool(parts.hostname)
         and "@" not in parts.netloc
         and not parts.fragment

@@ -69,11 +69,13 @@ class Outfit:
 
     Attributes:
         allowed: networks that may be dialled although they are special (embedded stack: loopback).
+        secret: 32 bytes of this installation, for what a channel must recognise again.
         settings: of this installation, by name; a plug-in's own are ``NOTIFIER_<KIND>_*`` in lower case
             without the prefix, e.g. ``x_fax_line`` for kind ``x-fax``.
     """
 
     allowed: tuple[Network, ...] = ()
+    secret: bytes = field(default=bytes(32), repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

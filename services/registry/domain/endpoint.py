@@ -123,7 +123,7 @@ def check_address(url: str, *, loopback: bool) -> str:
         raise _refused()
     parts, port = _split(url)
     if (
-        parts.scheme not in {"https", "http"}
+        parts.scheme not in {"https", "https+mtls", "http"}
         or parts.username is not None
         or parts.password is not None
         or "?" in url
