@@ -18,6 +18,8 @@ START_SECONDS = 60
 class EmbeddedHouse:
     """Starts, kills and restarts one house; its home outlives it."""
 
+    log_level = "DEBUG"
+
     def __init__(self, home: Path, *, simulators: bool = True) -> None:
         self.home = home
         self._simulators = simulators
@@ -47,7 +49,7 @@ class EmbeddedHouse:
             "DABYL_HOME": str(self.home),
             "PORT": str(self._port),
             "PYTHONPATH": os.pathsep.join([str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]),
-            "DABYL_LOG_LEVEL": "DEBUG",
+            "DABYL_LOG_LEVEL": self.log_level,
         }
         command = [sys.executable, "-m", "dabyl", "up", *([] if self._simulators else ["--no-simulators"])]
         self._seen_from = self.output.stat().st_size if self.output.exists() else 0

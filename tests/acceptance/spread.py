@@ -63,9 +63,7 @@ class SpreadHouse:
 
     def start(self) -> None:
         """Migrate, start everything, connect the simulated agencies."""
-        # Side by side: most of each is the interpreter's start.
-        with ThreadPoolExecutor(len(SERVICES)) as pool:
-            list(pool.map(self._migrate, SERVICES))
+        self._migrate_all()
         for process in PROCESSES:
             self._spawn(process)
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
@@ -74,6 +72,11 @@ class SpreadHouse:
         calls = self.calls()
         cast(calls, self.home)
         self._street = start_street(self.home, self._environment)
+
+    def _migrate_all(self) -> None:
+        # Side by side: most of each is the interpreter's start.
+        with ThreadPoolExecutor(len(SERVICES)) as pool:
+            list(pool.map(self._migrate, SERVICES))
 
     def _migrate(self, service: str) -> None:
         migrated = subprocess.run(
