@@ -6,6 +6,7 @@ door answers; nobody inside commits. Hooks given to ``after_commit`` run only on
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import JSON, Connection, Executable, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.sql import Select
@@ -39,6 +40,9 @@ Row = TypeVar("Row", bound=tuple[Any, ...])
 
 _HOOKS = "after_commit"
 
+IDLE_SECONDS = 0.5
+"""A connection that rested longer is looked at before it is used."""
+
 
 def after_commit(session: Session, hook: Callable[[], None]) -> None:
     """Run ``hook`` once this session's transaction is committed; never when it is rolled back."""
@@ -60,14 +64,15 @@ class Database:
             options["pool_size"] = 4
             options["connect_args"] = {"timeout": 30}
         else:
-            # A killed server leaves dead connections in the pool: look before use.
-            options |= {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": True}
+            options |= {"pool_size": pool_size, "max_overflow": pool_size}
         self.engine: AsyncEngine = create_async_engine(url, **options)
         self.outbox_written: list[Callable[[], None]] = []
         self._writer = asyncio.Lock()
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        else:
+            _look_at_idle(self.engine)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
@@ -103,6 +108,29 @@ class Database:
     async def close(self) -> None:
         """Give every connection back."""
         await self.engine.dispose()
+
+
+def _look_at_idle(engine: AsyncEngine) -> None:
+    """A killed server leaves dead connections in the pool: look before use, unless it was used just now.
+
+    The pool's own look costs a round trip for every transaction.
+    """
+    dialect = engine.sync_engine.dialect
+
+    def used(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    def look(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", time.monotonic()) > IDLE_SECONDS:
+            try:
+                alive = dialect.do_ping(connection)
+            except dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError from error
+            if not alive:
+                raise DisconnectionError
+
+    event.listen(engine.sync_engine, "checkin", used)
+    event.listen(engine.sync_engine, "checkout", look)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -5,15 +5,17 @@ A row rests only when the bus confirmed it or every reader's own door took it (a
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from opentelemetry.trace import SpanKind
 from sqlalchemy import (
     Column,
+    Executable,
     Index,
     Integer,
     MetaData,
@@ -21,14 +23,15 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    bindparam,
     delete,
-    insert,
     or_,
     select,
     update,
 )
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from common.bulk import Rows, insert_rows
 from common.bus import Bus, Exchange, Message
 from common.bus.topology import event_queue, readers_of
 from common.contracts import REGISTRY, Event
@@ -73,6 +76,57 @@ Index(
 
 Index("ix_outbox_created_at", OUTBOX.c.created_at)
 
+_NOW = bindparam("now", type_=UTCDateTime)
+_UNTIL = bindparam("until", type_=UTCDateTime)
+_TOKEN = bindparam("token", type_=Uuid)
+_WAITING = (
+    select(OUTBOX.c.id)
+    .where(
+        OUTBOX.c.published_at.is_(None), or_(OUTBOX.c.claimed_until.is_(None), OUTBOX.c.claimed_until < _NOW)
+    )
+    .order_by(OUTBOX.c.created_at)
+)
+_ANY_DUE = _WAITING.limit(1)
+_DUE = lock_due(_WAITING.limit(BATCH))
+_WANTED = Rows("wanted", OUTBOX.c.id)
+
+
+@cache
+def _take(dialect: str) -> Executable:
+    return (
+        update(OUTBOX)
+        .where(OUTBOX.c.id.in_(select(_WANTED.table(dialect).c.id)))
+        .values(claim_token=_TOKEN, claimed_until=_UNTIL, tries=OUTBOX.c.tries + 1)
+        .returning(
+            OUTBOX.c.id,
+            OUTBOX.c.type,
+            OUTBOX.c.subject,
+            OUTBOX.c.data,
+            OUTBOX.c.traceparent,
+            OUTBOX.c.created_at,
+            OUTBOX.c.tries,
+        )
+    )
+
+
+@cache
+def _lay_to_rest(dialect: str) -> Executable:
+    return (
+        update(OUTBOX)
+        .where(OUTBOX.c.id.in_(select(_WANTED.table(dialect).c.id)), OUTBOX.c.claim_token == _TOKEN)
+        .values(published_at=_NOW, claim_token=None, claimed_until=None)
+    )
+
+
+@cache
+def _put_off(dialect: str) -> Executable:
+    return (
+        update(OUTBOX)
+        .where(OUTBOX.c.id.in_(select(_WANTED.table(dialect).c.id)), OUTBOX.c.claim_token == _TOKEN)
+        .values(claim_token=None, claimed_until=_UNTIL)
+    )
+
+
 Door = Callable[[bytes], Awaitable[bool]]
 """Hands one event to one reader's internal door; ``True`` when it took effect or had before."""
 
@@ -88,20 +142,31 @@ def add_tables(metadata: MetaData) -> None:
 
 async def add(session: Session, event: Event, *, subject: UUID, now: Now) -> UUID:
     """Report ``event`` if, and only if, this transaction commits; returns the event's id."""
-    event_id = new_id()
-    await session.execute(
-        insert(OUTBOX).values(
-            id=event_id,
-            type=event.type,
-            subject=subject,
-            data=event.model_dump_json(),
-            traceparent=current_traceparent(),
-            created_at=now(),
-            tries=0,
-        )
-    )
-    session.info["outbox_written"] = True
+    [event_id] = await add_many(session, [(event, subject, current_traceparent())], now=now)
     return event_id
+
+
+async def add_many(
+    session: Session, events: Sequence[tuple[Event, UUID, str | None]], *, now: Now
+) -> list[UUID]:
+    """Report several events at once, each with its subject and the trace it belongs to."""
+    moment = now()
+    rows = [
+        {
+            "id": new_id(),
+            "type": event.type,
+            "subject": subject,
+            "data": event.model_dump_json(),
+            "traceparent": traceparent,
+            "created_at": moment,
+            "tries": 0,
+        }
+        for event, subject, traceparent in events
+    ]
+    await insert_rows(session, OUTBOX, rows)
+    if rows:
+        session.info["outbox_written"] = True
+    return [UUID(str(row["id"])) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -204,36 +269,15 @@ class Relay:
 
     async def _claim(self, token: UUID) -> list[_Claimed]:
         now = self._now()
-        due = (
-            select(OUTBOX.c.id)
-            .where(
-                OUTBOX.c.published_at.is_(None),
-                or_(OUTBOX.c.claimed_until.is_(None), OUTBOX.c.claimed_until < now),
-            )
-            .order_by(OUTBOX.c.created_at)
-            .limit(BATCH)
-        )
+        until = {"now": now}
         async with self._db.reading() as session:
-            if (await session.execute(due.limit(1))).first() is None:
+            if (await session.execute(_ANY_DUE, until)).first() is None:
                 return []  # spares the writers' lock while nothing waits
         async with self._db.transaction() as session:
-            ids = list((await session.scalars(lock_due(due))).all())
+            ids = (await session.execute(_DUE, until)).all()
             if not ids:
                 return []
-            result = await session.execute(
-                update(OUTBOX)
-                .where(OUTBOX.c.id.in_(ids))
-                .values(claim_token=token, claimed_until=now + LEASE, tries=OUTBOX.c.tries + 1)
-                .returning(
-                    OUTBOX.c.id,
-                    OUTBOX.c.type,
-                    OUTBOX.c.subject,
-                    OUTBOX.c.data,
-                    OUTBOX.c.traceparent,
-                    OUTBOX.c.created_at,
-                    OUTBOX.c.tries,
-                )
-            )
+            result = await _WANTED.execute(session, _take, ids, token=token, until=now + LEASE)
             rows = [_Claimed(*row) for row in result.all()]
         return sorted(rows, key=lambda row: row.created_at)
 
@@ -292,14 +336,8 @@ class Relay:
             by_pause[pause].append(row_id)
         async with self._db.transaction() as session:
             if done:
-                await session.execute(
-                    update(OUTBOX)
-                    .where(OUTBOX.c.id.in_(done), OUTBOX.c.claim_token == token)
-                    .values(published_at=now, claim_token=None, claimed_until=None)
-                )
-            for pause, ids in by_pause.items():
-                await session.execute(
-                    update(OUTBOX)
-                    .where(OUTBOX.c.id.in_(ids), OUTBOX.c.claim_token == token)
-                    .values(claim_token=None, claimed_until=now + pause)
-                )
+                ids = [(one,) for one in done]
+                await _WANTED.execute(session, _lay_to_rest, ids, token=token, now=now)
+            for pause, failing in by_pause.items():
+                ids = [(one,) for one in failing]
+                await _WANTED.execute(session, _put_off, ids, token=token, until=now + pause)

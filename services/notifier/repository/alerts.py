@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import or_, select, update
 
+from common.bulk import insert_new
 from common.db import Session, insert_ignore
 from notifier.models import alert_handles, alerts
 
@@ -55,7 +56,7 @@ async def add_alert(session: Session, row: Mapping[str, Any]) -> bool:
 
 async def add_handles(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Let these agencies know the alert by their own ids; known ones stay."""
-    await insert_ignore(session, alert_handles, rows, ["handle"])
+    await insert_new(session, alert_handles, rows, ["handle"])
 
 
 async def find_alert(session: Session, alert_id: UUID) -> AlertRow | None:

@@ -8,17 +8,18 @@ and a late success wins over a repeat that has not got through yet.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import and_, case, insert, or_, select, text, update
+from sqlalchemy import Executable, and_, bindparam, case, or_, select, text, update
 
+from common.bulk import Rows, insert_rows
 from common.db import Session, lock_due
 from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
 from notifier.domain.escalation import Rung
 from notifier.domain.schedule import BY_ORDER, ORDER, Urgency
 from notifier.models import attempts, deliveries, endpoint_versions, endpoints, notices
 from notifier.models.deliveries import SENDABLE
-from notifier.repository.bulk import CHUNK, table_of
 from notifier.repository.directory import list_keys
 
 
@@ -94,35 +95,15 @@ async def claim(
     Ids that are not due, not ours to send or held by another worker are left out: a stale or doubled
     wake-up is harmless.
     """
-    due = lock_due(
-        select(deliveries.c.id).where(
-            deliveries.c.id.in_(list(ids)), text(SENDABLE), deliveries.c.next_wakeup_at <= now
-        )
-    )
-    taken = list((await session.scalars(due)).all())
+    due = await _IDS.execute(session, _lock_sendable, [(one,) for one in ids], now=now)
+    taken = due.all()
     if not taken:
         return []
-    lease = case({ORDER[urgency]: until for urgency, until in leases.items()}, value=deliveries.c.urgency)
-    result = await session.execute(
-        update(deliveries)
-        .where(deliveries.c.id.in_(taken), deliveries.c.state == State.WAITING)
-        .values(
-            state=State.LEASED,
-            reason=None,
-            claim_token=token,
-            attempt_no=deliveries.c.attempt_no + 1,
-            next_wakeup_at=lease,
-        )
-        .returning(
-            deliveries.c.id,
-            deliveries.c.attempt_no,
-            deliveries.c.endpoint_id,
-            deliveries.c.endpoint_version,
-        )
-    )
-    rows = result.all()
-    await session.execute(
-        insert(attempts),
+    until = {f"lease_{ORDER[urgency]}": moment for urgency, moment in leases.items()}
+    result = await _IDS.execute(session, _lease, taken, token=token, **until)
+    await insert_rows(
+        session,
+        attempts,
         [
             {
                 "delivery_id": row.id,
@@ -132,10 +113,50 @@ async def claim(
                 "endpoint_version": row.endpoint_version,
                 "started_at": now,
             }
-            for row in rows
+            for row in result.all()
         ],
     )
     return await _complete(session, token, now=now)
+
+
+_IDS = Rows("wanted", deliveries.c.id)
+
+
+@cache
+def _lock_sendable(dialect: str) -> Executable:
+    wanted = _IDS.table(dialect)
+    return lock_due(
+        select(deliveries.c.id).where(
+            deliveries.c.id.in_(select(wanted.c.id)),
+            text(SENDABLE),
+            deliveries.c.next_wakeup_at <= bindparam("now", type_=deliveries.c.next_wakeup_at.type),
+        )
+    )
+
+
+@cache
+def _lease(dialect: str) -> Executable:
+    wanted = _IDS.table(dialect)
+    moments = {
+        order: bindparam(f"lease_{order}", type_=deliveries.c.next_wakeup_at.type) for order in ORDER.values()
+    }
+    return (
+        update(deliveries)
+        .where(deliveries.c.id.in_(select(wanted.c.id)), deliveries.c.state == State.WAITING)
+        .values(
+            state=State.LEASED,
+            reason=None,
+            claim_token=bindparam("token", type_=deliveries.c.claim_token.type),
+            attempt_no=deliveries.c.attempt_no + 1,
+            next_wakeup_at=case(moments, value=deliveries.c.urgency),
+        )
+        .returning(
+            deliveries.c.id,
+            deliveries.c.attempt_no,
+            deliveries.c.endpoint_id,
+            deliveries.c.endpoint_version,
+        )
+    )
 
 
 async def _complete(session: Session, token: UUID, *, now: datetime) -> list[Claimed]:
@@ -210,28 +231,35 @@ async def write_results(session: Session, results: Sequence[Result]) -> tuple[li
     """
     transmitted: list[Moved] = []
     died: list[Moved] = []
-    for start in range(0, len(results), CHUNK):
-        part = results[start : start + CHUNK]
-        await _write_attempts(session, part)
-        fenced = await _write_fenced(session, part)
-        transmitted += [moved for moved, state in fenced if state == State.TRANSMITTED]
-        died += [moved for moved, state in fenced if state == State.DEAD]
-        held = {moved.delivery_id for moved, _ in fenced}
-        late = [
-            result for result in part if result.outcome is Outcome.ACCEPTED and result.delivery_id not in held
-        ]
-        transmitted += await _write_late(session, late)
+    if not results:
+        return transmitted, died
+    await _write_attempts(session, results)
+    fenced = await _write_fenced(session, results)
+    transmitted += [moved for moved, state in fenced if state == State.TRANSMITTED]
+    died += [moved for moved, state in fenced if state == State.DEAD]
+    held = {moved.delivery_id for moved, _ in fenced}
+    late = [
+        result for result in results if result.outcome is Outcome.ACCEPTED and result.delivery_id not in held
+    ]
+    transmitted += await _write_late(session, late)
     return transmitted, died
 
 
+_ENDED = Rows(
+    "ended", attempts.c.delivery_id, attempts.c.no, attempts.c.claim_token, attempts.c.ended_at,
+    attempts.c.outcome, attempts.c.status,
+)  # fmt: skip
+
+
 async def _write_attempts(session: Session, results: Sequence[Result]) -> None:
-    ended = table_of(
-        "ended",
-        (attempts.c.delivery_id, attempts.c.no, attempts.c.claim_token, attempts.c.ended_at,
-         attempts.c.outcome, attempts.c.status),
-        [(r.delivery_id, r.attempt, r.token, r.ended_at, r.outcome, r.status) for r in results],
-    )  # fmt: skip
-    await session.execute(
+    rows = [(r.delivery_id, r.attempt, r.token, r.ended_at, r.outcome, r.status) for r in results]
+    await _ENDED.execute(session, _end_attempts, rows)
+
+
+@cache
+def _end_attempts(dialect: str) -> Executable:
+    ended = _ENDED.table(dialect)
+    return (
         update(attempts)
         .where(
             attempts.c.delivery_id == ended.c.delivery_id,
@@ -254,14 +282,25 @@ _MOVED = (
 )
 
 
+_MADE = Rows(
+    "made", deliveries.c.id, deliveries.c.claim_token, deliveries.c.state, deliveries.c.reason,
+    deliveries.c.next_wakeup_at, deliveries.c.transmitted_at,
+)  # fmt: skip
+
+
 async def _write_fenced(session: Session, results: Sequence[Result]) -> list[tuple[Moved, str]]:
-    made = table_of(
-        "made",
-        (deliveries.c.id, deliveries.c.claim_token, deliveries.c.state, deliveries.c.reason,
-         deliveries.c.next_wakeup_at, deliveries.c.transmitted_at),
-        [(r.delivery_id, r.token, r.state, r.reason, r.next_wakeup_at, r.ended_at) for r in results],
-    )  # fmt: skip
-    result = await session.execute(
+    rows = [(r.delivery_id, r.token, r.state, r.reason, r.next_wakeup_at, r.ended_at) for r in results]
+    result = await _MADE.execute(session, _end_leases, rows)
+    ended = {r.delivery_id: r.ended_at for r in results}
+    return [
+        (Moved(row[0], row[1], row[2], row[3], ended[row[0]], row[4], row[5]), row[6]) for row in result.all()
+    ]
+
+
+@cache
+def _end_leases(dialect: str) -> Executable:
+    made = _MADE.table(dialect)
+    return (
         update(deliveries)
         .where(
             deliveries.c.id == made.c.id,
@@ -279,10 +318,6 @@ async def _write_fenced(session: Session, results: Sequence[Result]) -> list[tup
         )
         .returning(*_MOVED, deliveries.c.state)
     )
-    ended = {r.delivery_id: r.ended_at for r in results}
-    return [
-        (Moved(row[0], row[1], row[2], row[3], ended[row[0]], row[4], row[5]), row[6]) for row in result.all()
-    ]
 
 
 async def _write_late(session: Session, results: Sequence[Result]) -> list[Moved]:

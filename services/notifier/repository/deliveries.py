@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
 
+from common.bulk import insert_rows
 from common.db import Session, lock_due
 from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
 from notifier.domain.escalation import Rung
 from notifier.models import attempts, deliveries, notices
-from notifier.repository.bulk import insert_rows
 from notifier.repository.claims import Moved
 
 

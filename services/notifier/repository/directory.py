@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import Table, and_, delete, func, insert, or_, select, update
 
+from common.bulk import insert_rows
 from common.db import Session, insert_ignore
 from notifier.domain.resolution import Absence, Directory, Holding
 from notifier.domain.territory import chain
 from notifier.models import absences, agencies, endpoint_keys, endpoint_versions, endpoints, mandates
-from notifier.repository.bulk import insert_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,15 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Executable, and_, or_, select, update
 
+from common.bulk import Rows, insert_rows
 from common.db import Session, lock_due
 from notifier.models import alerts, deliveries, obligations
-from notifier.repository.bulk import CHUNK, insert_rows, table_of
 
 UNMET = ("pending", "open")
 
@@ -106,28 +107,42 @@ async def meet_carried(
     Returns:
         Obligation, alert and time of each.
     """
-    met = []
-    pairs = list(met_at.items())
-    for start in range(0, len(pairs), CHUNK):
-        sent = table_of("sent", (deliveries.c.id, deliveries.c.transmitted_at), pairs[start : start + CHUNK])
-        result = await session.execute(
-            update(obligations)
-            .where(
-                obligations.c.delivery_id == sent.c.id,
-                obligations.c.kind == "notice",
-                obligations.c.state.in_(UNMET),
-            )
-            .values(state="met", met_at=sent.c.transmitted_at, next_check_at=None)
-            .returning(obligations.c.id, obligations.c.alert_id, obligations.c.met_at)
+    result = await _SENT.execute(session, _meet, list(met_at.items()))
+    return [(row[0], row[1], row[2]) for row in result.all()]
+
+
+_SENT = Rows("sent", deliveries.c.id, deliveries.c.transmitted_at)
+
+
+@cache
+def _meet(dialect: str) -> Executable:
+    sent = _SENT.table(dialect)
+    return (
+        update(obligations)
+        .where(
+            obligations.c.delivery_id == sent.c.id,
+            obligations.c.kind == "notice",
+            obligations.c.state.in_(UNMET),
         )
-        met += [(row[0], row[1], row[2]) for row in result.all()]
-    return met
+        .values(state="met", met_at=sent.c.transmitted_at, next_check_at=None)
+        .returning(obligations.c.id, obligations.c.alert_id, obligations.c.met_at)
+    )
 
 
 async def list_pending_of(session: Session, delivery_ids: Collection[UUID]) -> list[tuple[Row, UUID]]:
     """Duties that wait for exactly these deliveries to reach their holder, each with its delivery."""
-    result = await session.execute(
-        select(*_ROW, deliveries.c.id.label("reached"))
+    result = await _REACHED.execute(session, _pending_of, [(one,) for one in delivery_ids])
+    return [(Row(*row[:-1]), row[-1]) for row in result.all()]
+
+
+_REACHED = Rows("reached", deliveries.c.id)
+
+
+@cache
+def _pending_of(dialect: str) -> Executable:
+    reached = _REACHED.table(dialect)
+    return (
+        select(*_ROW, deliveries.c.id.label("reached_by"))
         .join(alerts, alerts.c.id == obligations.c.alert_id)
         .join(
             deliveries,
@@ -136,35 +151,39 @@ async def list_pending_of(session: Session, delivery_ids: Collection[UUID]) -> l
                 deliveries.c.agency_id == obligations.c.obliged_agency_id,
             ),
         )
-        .where(deliveries.c.id.in_(list(delivery_ids)), obligations.c.state == "pending")
+        .where(deliveries.c.id.in_(select(reached.c.id)), obligations.c.state == "pending")
     )
-    return [(Row(*row[:-1]), row[-1]) for row in result.all()]
 
 
 async def restart(session: Session, restarts: Sequence[Restart]) -> None:
     """Open pending duties with their true clocks."""
-    for start in range(0, len(restarts), CHUNK):
-        begun = table_of(
-            "begun",
-            (obligations.c.id, obligations.c.starts_at, obligations.c.due_at, obligations.c.breach_at,
-             obligations.c.dispatch_at, obligations.c.next_check_at),
-            [
-                (r.id, r.starts_at, r.due_at, r.breach_at, r.dispatch_at, r.next_check_at)
-                for r in restarts[start : start + CHUNK]
-            ],
-        )  # fmt: skip
-        await session.execute(
-            update(obligations)
-            .where(obligations.c.id == begun.c.id, obligations.c.state == "pending")
-            .values(
-                state="open",
-                starts_at=begun.c.starts_at,
-                due_at=begun.c.due_at,
-                breach_at=begun.c.breach_at,
-                dispatch_at=begun.c.dispatch_at,
-                next_check_at=begun.c.next_check_at,
-            )
+    if not restarts:
+        return
+    rows = [(r.id, r.starts_at, r.due_at, r.breach_at, r.dispatch_at, r.next_check_at) for r in restarts]
+    await _BEGUN.execute(session, _begin, rows)
+
+
+_BEGUN = Rows(
+    "begun", obligations.c.id, obligations.c.starts_at, obligations.c.due_at, obligations.c.breach_at,
+    obligations.c.dispatch_at, obligations.c.next_check_at,
+)  # fmt: skip
+
+
+@cache
+def _begin(dialect: str) -> Executable:
+    begun = _BEGUN.table(dialect)
+    return (
+        update(obligations)
+        .where(obligations.c.id == begun.c.id, obligations.c.state == "pending")
+        .values(
+            state="open",
+            starts_at=begun.c.starts_at,
+            due_at=begun.c.due_at,
+            breach_at=begun.c.breach_at,
+            dispatch_at=begun.c.dispatch_at,
+            next_check_at=begun.c.next_check_at,
         )
+    )
 
 
 async def clocks_wait(session: Session, *, now: datetime) -> bool:

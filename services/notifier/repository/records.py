@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.db import Session, insert_ignore
+from common.bulk import insert_new, insert_rows
+from common.db import Session
 from common.ids import new_id
 from notifier.models import audit, escalations, security_events
-from notifier.repository.bulk import insert_rows
 
 
 def act(
@@ -39,7 +39,7 @@ async def add_acts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 async def add_escalations(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store alarms; a level of a delivery is raised once."""
-    await insert_ignore(session, escalations, rows, ["delivery_id", "level"])
+    await insert_new(session, escalations, rows, ["delivery_id", "level"])
 
 
 async def add_security_event(
