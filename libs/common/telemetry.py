@@ -59,9 +59,15 @@ log = structlog.get_logger()
 
 def current_traceparent() -> str | None:
     """W3C ``traceparent`` of the current span, to be stored beside what will be done later."""
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    return carrier.get("traceparent")
+    return traceparent_of(trace.get_current_span())
+
+
+def traceparent_of(span: Span) -> str | None:
+    """W3C ``traceparent`` of this span."""
+    context = span.get_span_context()
+    if not context.is_valid:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
 def context_of(traceparent: str | None) -> Context | None:
@@ -175,6 +181,31 @@ class Telemetry:
                 span.set_attribute("error.type", type(error).__name__)
                 span.set_status(Status(StatusCode.ERROR))
                 raise
+
+    @contextmanager
+    def spans(
+        self, name: str, each: Sequence[tuple[str | None, MutableMapping[str, Any]]], *, kind: SpanKind
+    ) -> Iterator[list[str | None]]:
+        """A span for each of many things done together, by parent and attributes; none is the current one.
+
+        Yields the traceparent of each.
+        """
+        spans = [
+            self.tracer.start_span(
+                name, context=context_of(parent) or Context(), kind=kind, attributes=attributes
+            )
+            for parent, attributes in each
+        ]
+        try:
+            yield [traceparent_of(span) for span in spans]
+        except BaseException as error:
+            for span in spans:
+                span.set_attribute("error.type", type(error).__name__)
+                span.set_status(Status(StatusCode.ERROR))
+            raise
+        finally:
+            for span in spans:
+                span.end()
 
     def record(
         self,

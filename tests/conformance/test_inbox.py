@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,7 +15,7 @@ from common.contracts.casework import CaseManagerAppointed
 from common.contracts.intake import ContentOpened
 from common.db import Database, Session, insert_ignore
 from common.envelope import Envelope, UnreadableEvent, decode, encode
-from common.inbox import INBOX, Inbox, first_time
+from common.inbox import INBOX, Inbox, Received, Together, first_of
 from common.telemetry import Telemetry, current_traceparent, trace_id_of
 from common.testing import FrozenNow
 from common.timing import Now
@@ -36,17 +37,69 @@ class KilledError(Exception):
 # --- once
 
 
-async def check_one_effect_of_many_copies(db: Database, now: FrozenNow, inbox: Inbox) -> None:
+async def check_one_effect_of_many_copies(db: Database, now: FrozenNow, inboxes: Sequence[Inbox]) -> None:
     fact = uuid4()
     body = body_of(fact, now)
-    outcomes = await asyncio.gather(*(inbox.take(body) for _ in range(8)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(inbox.take(body) for inbox in inboxes), return_exceptions=True)
     assert outcomes.count(True) == 1
     assert outcomes.count(False) == 7
     assert await effects(db) == Counter([fact])
 
 
 async def test_of_many_copies_at_once_one_takes_effect(reader: Database, now: FrozenNow) -> None:
-    await check_one_effect_of_many_copies(reader, now, inbox_of(reader, now))
+    await check_one_effect_of_many_copies(reader, now, [inbox_of(reader, now)] * 8)
+
+
+async def test_of_many_copies_in_many_processes_one_takes_effect(reader: Database, now: FrozenNow) -> None:
+    await check_one_effect_of_many_copies(reader, now, [inbox_of(reader, now) for _ in range(8)])
+
+
+# --- together
+
+
+async def test_events_that_come_together_share_a_transaction(reader: Database, now: FrozenNow) -> None:
+    sizes: list[int] = []
+    traces: set[str | None] = set()
+
+    async def take_all(session: Session, received: Sequence[Received], *, now: Now) -> None:
+        sizes.append(len(received))
+        traces.update(trace_id_of(one.traceparent) for one in received)
+        for one in received:
+            await receive_content_opened(session, one.event, now=now)
+
+    inbox = Inbox("notifier", reader, {ContentOpened: Together(take_all)}, Telemetry("notifier"), now)
+    told = [uuid4() for _ in range(10)]
+    taken = await asyncio.gather(*(inbox.take(body_of(fact, now)) for fact in told))
+    assert taken == [True] * 10
+    assert await effects(reader) == Counter(told)
+    assert sizes == [10]
+    assert traces == {trace_id_of(TRACEPARENT)}  # each under its own parent
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_one_that_fails_spoils_nothing_for_the_others(
+    reader: Database, now: FrozenNow, *, together: bool
+) -> None:
+    bad = uuid4()
+
+    async def take(session: Session, event: ContentOpened, *, now: Now) -> None:
+        await receive_content_opened(session, event, now=now)
+        if event.delivery_id == bad:
+            raise KilledError
+
+    async def take_all(session: Session, received: Sequence[Received], *, now: Now) -> None:
+        for one in received:
+            await take(session, one.event, now=now)
+
+    effect = Together(take_all) if together else take
+    inbox = Inbox("notifier", reader, {ContentOpened: effect}, Telemetry("notifier"), now)
+    good = [uuid4() for _ in range(5)]
+    bodies = [body_of(fact, now) for fact in [*good[:2], bad, *good[2:]]]
+    taken = await asyncio.gather(*(inbox.take(body) for body in bodies), return_exceptions=True)
+    assert [one for one in taken if one is not True] == [taken[2]]
+    assert isinstance(taken[2], KilledError)
+    assert await effects(reader) == Counter(good)
+    assert await inbox.take(bodies[0]) is False
 
 
 async def check_failed_effect_is_asked_for_again(db: Database, now: FrozenNow, kind: type[Inbox]) -> None:
@@ -80,10 +133,12 @@ async def test_planted_a_mark_outside_the_transaction_is_found(reader: Database,
         async def take(self, body: bytes) -> bool:
             envelope = decode(body)
             async with self._db.transaction() as session:
-                if not await first_time(session, self.service, envelope.id, now=self._now):
+                if not await first_of(session, self.service, [envelope.id], now=self._now):
                     return False
+            effect = self._effects[type(envelope.event)]
+            assert not isinstance(effect, Together)
             async with self._db.transaction() as session:
-                await self._effects[type(envelope.event)](session, envelope.event, now=self._now)
+                await effect(session, envelope.event, now=self._now)
             return True
 
     with pytest.raises(AssertionError):
@@ -96,21 +151,17 @@ async def test_planted_a_prior_look_instead_of_the_unique_index_is_found(
     if reader.is_sqlite:
         return  # one writer at a time: the fault can't show there
 
-    async def look_first(session: Session, consumer: str, event_id: UUID, *, now: Now) -> bool:
-        mark = INBOX.c.event_id == event_id
+    async def look_first(session: Session, consumer: str, ids: Sequence[UUID], *, now: Now) -> set[UUID]:
+        mark = INBOX.c.event_id == ids[0]
         if (await session.execute(select(INBOX).where(mark))).first() is not None:
-            return False
-        await insert_ignore(
-            session,
-            INBOX,
-            [{"consumer": consumer, "event_id": event_id, "received_at": now()}],
-            ["consumer", "event_id"],
-        )
-        return True
+            return set()
+        row = {"consumer": consumer, "event_id": ids[0], "received_at": now()}
+        await insert_ignore(session, INBOX, [row], ["consumer", "event_id"])
+        return {ids[0]}
 
-    monkeypatch.setattr(inbox_module, "first_time", look_first)
+    monkeypatch.setattr(inbox_module, "first_of", look_first)
     with pytest.raises(AssertionError):
-        await check_one_effect_of_many_copies(reader, now, inbox_of(reader, now))
+        await check_one_effect_of_many_copies(reader, now, [inbox_of(reader, now) for _ in range(8)])
 
 
 async def test_two_readers_in_one_database_each_take_it(reader: Database, now: FrozenNow) -> None:
