@@ -1,1 +1,1 @@
-"""Benchmarks: ratios side by side in one run. Outside of ``make test``; only a smoke test of the harness is in it."""
+"""Benchmarks: ratios side by side in one run. Not in ``make test``, but for a smoke test of the harness."""

@@ -55,7 +55,7 @@ async def connect(url: str) -> Connection:
     """A connection to the host of this URL."""
     parts = urlsplit(url)
     _, protocol = await asyncio.get_running_loop().create_connection(
-        Connection, parts.hostname, parts.port or 80
+        Connection, parts.hostname or "127.0.0.1", parts.port or 80
     )
     return protocol
 

@@ -16,7 +16,7 @@ from dabyl.calls import Calls
 from dabyl.onboarding import connect, find_agency
 from tests.acceptance.embedded import EmbeddedHouse
 from tests.acceptance.spread import SpreadHouse
-from tests.parts.process import listening, wait_until
+from tests.parts.process import free_ports, listening, wait_until
 
 SCHOOL = "education-org-kz-75"
 DONE = "SELECT count(*) FROM deliveries WHERE state IN ('transmitted', 'acknowledged', 'rejected')"
@@ -91,7 +91,7 @@ PROCESSES = (
     ("intake", "api"),
     ("gateway", "api"),
 )
-"""The fewest that do everything: intake's own worker only forgets old keys, and its API brings its events away."""
+"""The fewest that do everything: intake's API brings its events away, its worker only forgets old keys."""
 
 
 class Spread(_Ours):
@@ -171,8 +171,6 @@ class _Deployed(SpreadHouse):
         return self._environment[f"{service.upper()}_DATABASE_URL"]
 
     def another_worker(self, number: int) -> "subprocess.Popen[bytes]":
-        from tests.parts.process import free_ports
-
         [port] = free_ports(1)
         environment = {**self._environment, "NOTIFIER_PORT": str(port)}
         with (self.output / f"notifier-worker-{number}.log").open("ab") as stream:

@@ -1,13 +1,14 @@
 """One measurement: a contestant, the load, the sink, and what all of it cost."""
 
 import asyncio
+import json
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from benchmarks.client import burst, paced
+from benchmarks.client import burst, paced, request
 from benchmarks.job import FAN_OUT
 from benchmarks.measuring import Meter, memory_mb
 from benchmarks.sink import Sink
@@ -119,8 +120,6 @@ async def measure_light(
     contestant: Contestant, sink: Sink, *, seconds: float, a_second: float = 5.0, fan_out: int = FAN_OUT
 ) -> Light:
     """Alert → first and last of its deliveries."""
-    import json
-
     sink.fresh()
     how_many = int(seconds * a_second)
     sent = await paced(contestant.url, iter(list(contestant.requests(how_many))), a_second=a_second)
@@ -140,8 +139,6 @@ async def measure_light(
 
 async def bare_rate(sink: Sink, posts: int = 6000) -> tuple[float, float]:
     """The same client's bare POSTs a second to the same sink, and its CPU microseconds a POST."""
-    from benchmarks.client import request
-
     body = b"x" * 1500
     one = request(f"{sink.url}/bare", body, {"webhook-id": "bare", "Content-Type": "application/json"})
     cpu = time.process_time()

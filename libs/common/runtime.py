@@ -32,7 +32,7 @@ from common.telemetry import configure_logging, log
 Settings = TypeVar("Settings", bound=ServiceSettings)
 DRAIN_SECONDS = 10
 EVENTS_IN_HAND = 64
-"""As many as share a transaction. Not more: a process that dies again and again spends their delivery limit."""
+"""As many as share a transaction. Not more: a process that dies again and again spends their limit."""
 
 
 class _Server(uvicorn.Server):
