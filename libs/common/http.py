@@ -16,7 +16,7 @@ from common.envelope import UnreadableEvent
 from common.errors import Invalid, Malformed
 from common.health import Check, database_answers, health_router
 from common.identity import Principal, require
-from common.inbox import Effect, Inbox
+from common.inbox import Effect, Inbox, Together
 from common.parts import Parts
 from common.problems import PartAway, add_handlers
 from common.reconciling import list_missing
@@ -140,7 +140,7 @@ def create_app(
     *,
     title: str,
     routers: Sequence[APIRouter],
-    effects: Mapping[type[Event], Effect] | None = None,
+    effects: Mapping[type[Event], Effect | Together] | None = None,
     checks: Mapping[str, Check] | None = None,
     state: Mapping[str, Any] | None = None,
     shapes: Sequence[type[BaseModel]] = (),

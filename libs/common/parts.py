@@ -15,7 +15,7 @@ from common.contracts import Event
 from common.db import Database
 from common.doors import Doors
 from common.identity import ServiceTokens
-from common.inbox import Effect
+from common.inbox import Effect, Together
 from common.keys import KeyRing
 from common.settings import ServiceSettings
 from common.telemetry import Telemetry
@@ -86,7 +86,7 @@ class Service:
 
     name: str
     app: FastAPI
-    effects: Mapping[type[Event], Effect] = field(default_factory=dict)
+    effects: Mapping[type[Event], Effect | Together] = field(default_factory=dict)
     jobs: Sequence[Job] = ()
     background: Sequence[Callable[[asyncio.Event], Awaitable[None]]] = ()
     prepare: Sequence[Callable[[], Awaitable[None]]] = ()

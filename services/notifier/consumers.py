@@ -1,6 +1,6 @@
 """Door 2: events. Each takes effect once, inside the inbox's transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from common.contracts import Event
 from common.contracts.casework import CASE_FACTS, CaseFact, CaseManagerAppointed
@@ -13,7 +13,7 @@ from common.contracts.registry import (
     EndpointRevoked,
 )
 from common.db import Session
-from common.inbox import Effect
+from common.inbox import Effect, Received, Together
 from common.timing import Now
 from notifier.domain.later import LaterFact
 from notifier.service import directory, facts, planning, receipts
@@ -23,11 +23,11 @@ APPOINTED = "case_manager.appointed"
 """Code of the fact that has an event of its own."""
 
 
-def effects(desk: Desk) -> Mapping[type[Event], Effect]:
+def effects(desk: Desk) -> Mapping[type[Event], Effect | Together]:
     """What each event does here."""
 
-    async def receive_alert(session: Session, event: AlertReceived, *, now: Now) -> None:
-        await planning.plan_alert(session, desk, event, now=now())
+    async def receive_alerts(session: Session, received: Sequence[Received], *, now: Now) -> None:
+        await planning.plan_alerts(session, desk, received, now=now())
 
     async def open_content(session: Session, event: ContentOpened, *, now: Now) -> None:
         await receipts.open_content(
@@ -64,7 +64,7 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect]:
         await directory.take_absence(session, desk, event, now=now())
 
     return {
-        AlertReceived: receive_alert,
+        AlertReceived: Together(receive_alerts),
         ContentOpened: open_content,
         CaseManagerAppointed: appoint_case_manager,
         **dict.fromkeys(CASE_FACTS, take_case_fact),

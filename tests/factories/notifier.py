@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from common import inbox
 from common.contracts import Event
 from common.contracts.intake import AlertReceived
 from common.contracts.registry import AgencyRegistered, DutyHours, EndpointRegistered, Mandate
@@ -23,6 +24,7 @@ from common.contracts.vocabulary import Channel, Concern, Occasion, OffenderRela
 from common.db import Database
 from common.keys import KeyRing
 from common.sealing import seal
+from common.telemetry import current_traceparent
 from common.timing import Now
 from notifier.adapters.channels import load
 from notifier.consumers import effects
@@ -72,7 +74,7 @@ class NoLanes:
     def __init__(self) -> None:
         self.woken: list[UUID] = []
 
-    def has_room(self, *_lane: Any) -> bool:
+    def has_room(self, *_lane: Any, promised: int = 0) -> bool:
         return False
 
     def start(self, *_claimed: Any) -> None:
@@ -199,7 +201,12 @@ class Ledger:
 
     async def take(self, event: Event) -> None:
         async with self.db.transaction() as session:
-            await effects(self.desk)[type(event)](session, event, now=self.now)
+            effect = effects(self.desk)[type(event)]
+            if isinstance(effect, inbox.Together):
+                received = [inbox.Received(event, current_traceparent())]
+                await effect.effect(session, received, now=self.now)
+            else:
+                await effect(session, event, now=self.now)
 
     async def register(
         self,

@@ -37,9 +37,9 @@ class BusLanes:
         self._announcing: asyncio.Task[None] | None = None
         self._subscriptions: dict[UUID, Subscription] = {}
 
-    def has_room(self, endpoint_id: UUID, concurrency: int, urgency: Urgency) -> bool:
+    def has_room(self, endpoint_id: UUID, concurrency: int, urgency: Urgency, *, promised: int = 0) -> bool:
         """As the dispatcher of this process says."""
-        return self._local.has_room(endpoint_id, concurrency, urgency)
+        return self._local.has_room(endpoint_id, concurrency, urgency, promised=promised)
 
     def start(self, claimed: Sequence[Claimed]) -> None:
         """Hand to the dispatcher of this process."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import or_, select, update
 
 from common.bulk import insert_new
-from common.db import Session, insert_ignore
+from common.db import Session
 from notifier.models import alert_handles, alerts
 
 
@@ -49,9 +49,9 @@ _ALERT = (
 )
 
 
-async def add_alert(session: Session, row: Mapping[str, Any]) -> bool:
-    """Store an alert; ``False`` when it was planned before."""
-    return await insert_ignore(session, alerts, [row], ["id"]) == 1
+async def add_alerts(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Store alerts; returns the ids of those that were not planned before."""
+    return {row.id for row in await insert_new(session, alerts, rows, ["id"])}
 
 
 async def add_handles(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -15,8 +15,8 @@ from notifier.repository.claims import Claimed
 class Lanes(Protocol):
     """Where deliveries go to be sent. Everything here may be lost: the rows are found again by time."""
 
-    def has_room(self, endpoint_id: UUID, concurrency: int, urgency: Urgency) -> bool:
-        """Whether this process would start an attempt to this endpoint at once."""
+    def has_room(self, endpoint_id: UUID, concurrency: int, urgency: Urgency, *, promised: int = 0) -> bool:
+        """Whether this process would soon start an attempt to this endpoint, beside ``promised`` others."""
         ...
 
     def start(self, claimed: Sequence[Claimed]) -> None:

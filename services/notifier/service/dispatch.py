@@ -117,12 +117,19 @@ class Dispatcher:
 
     # What a transaction may ask for
 
-    def has_room(self, endpoint_id: UUID, concurrency: int, urgency: Urgency) -> bool:
-        """Whether an attempt would start at once here and now."""
+    def has_room(self, endpoint_id: UUID, concurrency: int, urgency: Urgency, *, promised: int = 0) -> bool:
+        """Whether a claim makes sense here and now, or the row had better wait in the table.
+
+        Args:
+            promised: claims that the asking transaction has made for this lane already.
+        """
         if not self._is_running:
             return False
         lane = self._lane(endpoint_id, concurrency)
-        return not lane.queue and lane.has_place(urgency)
+        if not lane.queue and not promised and lane.has_place(urgency):
+            return True
+        # What is known to wait goes first, in the true order.
+        return not lane.hints and lane.appetite() > promised
 
     def start(self, claimed: Sequence[Claimed]) -> None:
         """Send what was claimed by a transaction that has committed."""

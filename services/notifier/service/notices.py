@@ -1,5 +1,6 @@
 """Renders notices and turns planned deliveries into rows."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,12 +115,17 @@ def write(
     *,
     traceparent: str | None,
     now: datetime,
+    promised: Counter[UUID] | None = None,
 ) -> Written:
     """Rows for new deliveries of an alert.
 
     What this process can send at once is claimed here, in the planning transaction: its fence and its
     attempt row commit together with the delivery, and no wake-up is needed.
+
+    Args:
+        promised: places of each endpoint that this transaction has taken already.
     """
+    promised = Counter() if promised is None else promised
     written = Written([], [], [], [], {})
     token = new_id()
     for delivery in planned:
@@ -161,7 +167,9 @@ def write(
         route = routes.get(delivery.agency)
         row |= route_values(route, delivery, desk, now=now)
         if route is not None:
-            if desk.lanes.has_room(route.endpoint_id, route.concurrency, delivery.urgency):
+            taken = promised[route.endpoint_id]
+            if desk.lanes.has_room(route.endpoint_id, route.concurrency, delivery.urgency, promised=taken):
+                promised[route.endpoint_id] += 1
                 _claim(desk, delivery, row, route, notice["body"], token, written, now=now)
             else:
                 written.waiting.setdefault(route.endpoint_id, []).append(delivery.id)

@@ -20,18 +20,9 @@ from notifier.repository.obligations import Row
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.exclusions import guard
+from notifier.service.ledger import facts_of, notice_duty, obligation_row, plain, withheld_row
 from notifier.service.notices import write
-from notifier.service.planning import (
-    add_handles,
-    duties_opened,
-    facts_of,
-    notice_duty,
-    obligation_row,
-    open_routing,
-    plain,
-    store,
-    withheld_row,
-)
+from notifier.service.planning import add_handles, duties_opened, open_routing, store
 
 
 def key_of(row: Row) -> str:

@@ -1,9 +1,10 @@
-"""One alert becomes duties and deliveries, in one transaction (architecture §2.4)."""
+"""Alerts become duties and deliveries, in one transaction (architecture §2.4)."""
 
 import base64
-import dataclasses
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,38 +14,102 @@ from common.contracts.notifier import EscalationRaised, ObligationFact, Obligati
 from common.contracts.vocabulary import DutyKind
 from common.db import Session, after_commit
 from common.ids import new_id, pairwise
-from common.outbox import add as publish
+from common.inbox import Received
+from common.outbox import add_many as publish_many
 from common.sealing import seal, unseal
-from common.telemetry import current_traceparent, log
+from common.telemetry import log
 from notifier.domain.edition import Edition
 from notifier.domain.evaluation import Evaluation, evaluate
-from notifier.domain.exclusion import implied
-from notifier.domain.facts import Facts
-from notifier.domain.notice import NoticeDuty, instant
-from notifier.domain.planning import Case, Plan, PlannedDuty, WithheldDuty, next_check, plan
-from notifier.domain.schedule import ORDER, Urgency
+from notifier.domain.exclusion import Exclusion, implied
+from notifier.domain.planning import Case, Plan, plan
+from notifier.domain.resolution import Directory
 from notifier.repository import alerts as alert_rows
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import obligations as obligation_rows
-from notifier.repository.directory import find_directory, find_routes
+from notifier.repository.directory import Route, find_directory, find_routes
 from notifier.repository.records import act, add_acts, add_escalations
 from notifier.service.desk import Desk
 from notifier.service.exclusions import guard, store_implied
+from notifier.service.ledger import NOBODY_OBLIGED, alert_facts, alert_row, notice_duty, obligation_row
 from notifier.service.notices import Written, write
 
 REGIONAL_BODY = "regional_child_rights_body"
-NOBODY_OBLIGED = "nobody_obliged"
-"""The law names nobody for such an alert: an operator must find who helps, it must not lie unseen."""
 
 
-async def plan_alert(session: Session, desk: Desk, event: AlertReceived, *, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """One alert with all that follows from it, before any of it is stored."""
+
+    event: AlertReceived
+    edition: Edition
+    evaluation: Evaluation
+    planned: Plan
+    reporter: UUID | None
+    excluded: Sequence[Exclusion]
+    traceparent: str | None
+    row: Mapping[str, Any]
+
+
+async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received], *, now: datetime) -> None:
     """Pick the edition, evaluate, resolve, and store duties, deliveries, notices and what tells the others.
 
-    An alert that was planned before stays as it is.
+    Many alerts at once cost little more than one: each kind of row is one statement. An alert that was
+    planned before stays as it is.
     """
-    place = event.kato or event.territory
-    directory = await find_directory(session, place)
-    facts = _facts(event, regional_body=not directory.is_absent(REGIONAL_BODY, place, event.received_at))
+    events = {one.event.alert_id: one for one in received}
+    places = {_place(one.event) for one in events.values()}
+    directories = {place: await find_directory(session, place) for place in sorted(places)}
+    drafts = [
+        await _draft(session, desk, one, directories[_place(one.event)], now=now) for one in events.values()
+    ]
+    new = await alert_rows.add_alerts(session, [draft.row for draft in drafts])
+    drafts = [draft for draft in drafts if draft.event.alert_id in new]
+    if not drafts:
+        return
+    for draft in drafts:
+        await store_implied(session, draft.excluded, raised_by=draft.event.reporter, since=now)
+    agencies = {d.agency for draft in drafts for d in draft.planned.deliveries if d.agency is not None}
+    routes = await find_routes(session, agencies, now=now)
+    promised: Counter[UUID] = Counter()
+    written = [(draft.event.alert_id, _write(desk, draft, routes, promised, now=now)) for draft in drafts]
+    await obligation_rows.add_obligations(
+        session,
+        [
+            obligation_row(d, draft.event.alert_id, draft.edition.id)
+            for draft in drafts
+            for d in draft.planned.duties
+        ],
+    )
+    await store_many(session, desk, written, now=now)
+    handles = [
+        row
+        for d in drafts
+        for row in _handles(desk, d.event.alert_id, d.event.received_at, d.reporter, d.planned)
+    ]
+    await alert_rows.add_handles(session, handles)
+    await add_acts(session, [row for draft in drafts for row in _acts_of(draft, now=now)])
+    await publish_many(
+        session,
+        [
+            (
+                duties_opened(desk, d.event.alert_id, d.event.territory, d.planned),
+                d.event.alert_id,
+                d.traceparent,
+            )
+            for d in drafts
+        ],
+        now=lambda: now,
+    )
+    for draft in drafts:
+        _log(draft)
+
+
+async def _draft(
+    session: Session, desk: Desk, one: Received, directory: Directory, *, now: datetime
+) -> _Draft:
+    event: AlertReceived = one.event
+    place = _place(event)
+    facts = alert_facts(event, regional_body=not directory.is_absent(REGIONAL_BODY, place, event.received_at))
     edition = desk.lawbook.edition_at(event.received_at)
     evaluation = evaluate(edition, facts, desk.lawbook.calendar)
     sealed = base64.b64decode(event.routing)
@@ -63,55 +128,66 @@ async def plan_alert(session: Session, desk: Desk, event: AlertReceived, *, now:
         auto_dispatch_before=edition.parameters.auto_dispatch_before,
     )
     planned = plan(evaluation, guarded.directory, case, new_id)
-    traceparent = current_traceparent()
-    alert = _alert_row(event, facts, edition, evaluation, planned, place, sealed, traceparent, now=now)
-    if not await alert_rows.add_alert(session, alert):
-        return
-    await store_implied(session, excluded, raised_by=event.reporter, since=now)
-    routes = await find_routes(
-        session, {d.agency for d in planned.deliveries if d.agency is not None}, now=now
+    row = alert_row(event, facts, edition, evaluation, planned, place, sealed, one.traceparent, now=now)
+    return _Draft(event, edition, evaluation, planned, reporter, excluded, one.traceparent, row)
+
+
+def _place(event: AlertReceived) -> str:
+    return event.kato or event.territory
+
+
+def _write(
+    desk: Desk, draft: _Draft, routes: Mapping[UUID, Route], promised: Counter[UUID], *, now: datetime
+) -> Written:
+    return write(
+        desk,
+        draft.event.alert_id,
+        draft.planned.deliveries,
+        {duty.id: notice_duty(duty) for duty in draft.planned.duties},
+        routes,
+        traceparent=draft.traceparent,
+        now=now,
+        promised=promised,
     )
-    duties = {duty.id: notice_duty(duty) for duty in planned.duties}
-    written = write(
-        desk, event.alert_id, planned.deliveries, duties, routes, traceparent=traceparent, now=now
+
+
+def _acts_of(draft: _Draft, *, now: datetime) -> list[dict[str, Any]]:
+    alert_id, planned = draft.event.alert_id, draft.planned
+    acts = [
+        act("alert.planned", at=now, alert_id=alert_id, edition=draft.edition.id, count=len(planned.duties))
+    ]
+    acts += [
+        act("duty.withheld", at=now, alert_id=alert_id, rule=each.duty.rule, reason=each.reason)
+        for each in planned.withheld
+    ]
+    if draft.evaluation.needs_a_person:
+        acts.append(act("alert.nobody_obliged", at=now, alert_id=alert_id, reason=NOBODY_OBLIGED))
+    return acts
+
+
+def _log(draft: _Draft) -> None:
+    alert_id = str(draft.event.alert_id)
+    if draft.evaluation.needs_a_person:
+        log.warning("alert_needs_a_person", alert_id=alert_id, reason=NOBODY_OBLIGED)
+    log.info(
+        "alert_planned", alert_id=alert_id, edition=draft.edition.id, count=len(draft.planned.deliveries)
     )
-    await obligation_rows.add_obligations(
-        session, [obligation_row(d, event.alert_id, edition.id) for d in planned.duties]
-    )
-    await store(session, desk, event.alert_id, written, now=now)
-    await add_handles(session, desk, event.alert_id, event.received_at, reporter, planned)
-    await add_acts(
-        session,
-        [
-            act(
-                "alert.planned",
-                at=now,
-                alert_id=event.alert_id,
-                edition=edition.id,
-                count=len(planned.duties),
-            ),
-            *(
-                act("duty.withheld", at=now, alert_id=event.alert_id, rule=each.duty.rule, reason=each.reason)
-                for each in planned.withheld
-            ),
-        ],
-    )
-    told = duties_opened(desk, event.alert_id, event.territory, planned)
-    await publish(session, told, subject=event.alert_id, now=lambda: now)
-    if evaluation.needs_a_person:
-        await add_acts(
-            session, [act("alert.nobody_obliged", at=now, alert_id=event.alert_id, reason=NOBODY_OBLIGED)]
-        )
-        log.warning("alert_needs_a_person", alert_id=str(event.alert_id), reason=NOBODY_OBLIGED)
-    log.info("alert_planned", alert_id=str(event.alert_id), edition=edition.id, count=len(planned.deliveries))
 
 
 async def store(session: Session, desk: Desk, alert_id: UUID, written: Written, *, now: datetime) -> None:
     """Store new deliveries with their notices, attempts, audit rows and alarms; send after the commit."""
-    await delivery_rows.add_deliveries(session, written.deliveries)
-    await delivery_rows.add_notices(session, written.notices)
-    await delivery_rows.add_attempts(session, written.attempts)
-    lost = [row for row in written.deliveries if row["agency_id"] is None]
+    await store_many(session, desk, [(alert_id, written)], now=now)
+
+
+async def store_many(
+    session: Session, desk: Desk, written: Sequence[tuple[UUID, Written]], *, now: datetime
+) -> None:
+    """As ``store``, for several alerts, each with what was written for it."""
+    rows = [(alert_id, row) for alert_id, each in written for row in each.deliveries]
+    await delivery_rows.add_deliveries(session, [row for _, row in rows])
+    await delivery_rows.add_notices(session, [row for _, each in written for row in each.notices])
+    await delivery_rows.add_attempts(session, [row for _, each in written for row in each.attempts])
+    lost = [(alert_id, row) for alert_id, row in rows if row["agency_id"] is None]
     await add_escalations(
         session,
         [
@@ -125,12 +201,12 @@ async def store(session: Session, desk: Desk, alert_id: UUID, written: Written, 
                 "rung": None,
                 "climbed_id": None,
             }
-            for row in lost
+            for alert_id, row in lost
         ],
     )
-    for row in lost:
+    for alert_id, row in lost:
         raised = EscalationRaised(delivery_id=row["id"], alert_id=alert_id, level=1, raised_at=now)
-        await publish(session, raised, subject=alert_id, now=lambda: now)
+        await publish_many(session, [(raised, alert_id, row["traceparent"])], now=lambda: now)
         log.warning("no_route", alert_id=str(alert_id), delivery_id=str(row["id"]), role=row["role"])
     await add_acts(
         session,
@@ -143,13 +219,18 @@ async def store(session: Session, desk: Desk, alert_id: UUID, written: Written, 
                 role=row["role"],
                 state=str(row["state"]),
             )
-            for row in written.deliveries
+            for alert_id, row in rows
         ],
     )
-    if written.claimed:
-        after_commit(session, lambda: desk.lanes.start(written.claimed))
-    if written.waiting:
-        after_commit(session, lambda: desk.lanes.wake(written.waiting))
+    claimed = [one for _, each in written for one in each.claimed]
+    waiting: dict[UUID, list[UUID]] = {}
+    for _, each in written:
+        for endpoint_id, ids in each.waiting.items():
+            waiting.setdefault(endpoint_id, []).extend(ids)
+    if claimed:
+        after_commit(session, lambda: desk.lanes.start(claimed))
+    if waiting:
+        after_commit(session, lambda: desk.lanes.wake(waiting))
 
 
 def open_routing(desk: Desk, alert_id: UUID, sealed: bytes) -> tuple[UUID | None, frozenset[UUID]]:
@@ -157,118 +238,6 @@ def open_routing(desk: Desk, alert_id: UUID, sealed: bytes) -> tuple[UUID | None
     routing = json.loads(unseal(desk.keys.opening("routing"), sealed, str(alert_id).encode()))
     reporter = routing.get("reporter_agency")
     return (UUID(reporter) if reporter else None, frozenset(UUID(each) for each in routing["implicated"]))
-
-
-def facts_row(facts: Facts) -> dict[str, Any]:
-    """Facts as they are stored: codes and flags; the time of receipt has a column of its own."""
-    fields = {each.name: getattr(facts, each.name) for each in dataclasses.fields(Facts)}
-    del fields["received_at"]
-    return {**fields, "concerns": sorted(facts.concerns)}
-
-
-def facts_of(fields: Mapping[str, Any], received_at: datetime) -> Facts:
-    """Facts as they were stored."""
-    return Facts(received_at=received_at, **{**fields, "concerns": frozenset(fields["concerns"])})
-
-
-def _facts(event: AlertReceived, *, regional_body: bool) -> Facts:
-    return Facts(
-        received_at=event.received_at,
-        territory=event.kato or event.territory,
-        concerns=frozenset(concern.value for concern in event.concerns),
-        reporter=event.reporter,
-        reported_by=event.reported_by.value if event.reported_by else None,
-        occasion=event.occasion.value,
-        channel=event.channel.value,
-        cyber=event.cyber,
-        direct_threat=event.direct_threat,
-        needs_medical_care=event.needs_medical_care,
-        without_parental_care=event.without_parental_care,
-        offender_relation=event.offender_relation.value,
-        parents_may_be_informed=event.parents_may_be_informed,
-        age_band=event.age_band.value,
-        regional_body=regional_body,
-    )
-
-
-def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A preview row as JSON stores it."""
-    return {key: instant(value) if isinstance(value, datetime) else value for key, value in row.items()}
-
-
-def _alert_row(
-    event: AlertReceived,
-    facts: Facts,
-    edition: Edition,
-    evaluation: Evaluation,
-    planned: Plan,
-    place: str,
-    sealed: bytes,
-    traceparent: str | None,
-    *,
-    now: datetime,
-) -> dict[str, Any]:
-    urgencies = [delivery.urgency for delivery in planned.deliveries] or [Urgency.ROUTINE]
-    withheld = [plain(each.as_row()) for each in evaluation.withheld]
-    withheld += [withheld_row(each) for each in planned.withheld]
-    return {
-        "id": event.alert_id,
-        "number": event.number,
-        "received_at": event.received_at,
-        "planned_at": now,
-        "territory": place,
-        "facts": facts_row(facts),
-        "edition": edition.id,
-        "urgency": min(urgencies, key=ORDER.__getitem__).value,
-        "routing": sealed,
-        "advisories": [plain(each.as_row()) for each in evaluation.advisories],
-        "withheld": withheld,
-        "needs_a_person": NOBODY_OBLIGED if evaluation.needs_a_person else None,
-        "traceparent": traceparent,
-    }
-
-
-def withheld_row(each: WithheldDuty) -> dict[str, Any]:
-    """A withheld duty as its alert keeps it."""
-    return {**plain(each.duty.as_row()), "reason": each.reason}
-
-
-def notice_duty(planned: PlannedDuty) -> NoticeDuty:
-    """A new duty as its notice names it."""
-    duty = planned.duty
-    return NoticeDuty(duty.rule, duty.citation.ru, duty.text.bilingual(), duty.due_at, duty.force)
-
-
-def obligation_row(
-    planned: PlannedDuty, alert_id: UUID, edition: str, *, since: datetime | None = None
-) -> dict[str, Any]:
-    """A new duty as the ledger holds it; ``since``: it was opened later than the alert, at that moment."""
-    duty = planned.duty
-    dispatch = planned.dispatch_at if planned.delivery_id is None else None
-    return {
-        "id": planned.id,
-        "alert_id": alert_id,
-        "rule": duty.rule,
-        "kind": duty.kind,
-        "force": duty.force,
-        "edition": edition,
-        "citation": duty.citation.bilingual(),
-        "duty": duty.text.bilingual(),
-        "obliged": duty.obliged,
-        "obliged_agency_id": planned.obliged_agency,
-        "recipient": duty.recipient,
-        "recipient_agency_id": planned.recipient_agency,
-        "delivery_id": planned.delivery_id,
-        "state": planned.state,
-        "starts_at": duty.starts_at,
-        "due_at": duty.due_at,
-        "breach_at": duty.breach_at,
-        "dispatch_at": dispatch,
-        "next_check_at": next_check(
-            state=planned.state, dispatch=dispatch, due_at=duty.due_at, breach_at=duty.breach_at
-        ),
-        "since": since,
-    }
 
 
 async def add_handles(
@@ -280,23 +249,26 @@ async def add_handles(
     planned: Plan,
 ) -> None:
     """Let the agencies of a plan know the alert by ids of their own."""
+    await alert_rows.add_handles(session, _handles(desk, alert_id, received_at, reporter, planned))
+
+
+def _handles(
+    desk: Desk, alert_id: UUID, received_at: datetime, reporter: UUID | None, planned: Plan
+) -> list[dict[str, Any]]:
     agencies = {delivery.agency for delivery in planned.deliveries if delivery.agency is not None}
     if reporter is not None:
         agencies.add(reporter)
     key = desk.keys.secret("pairwise")
-    await alert_rows.add_handles(
-        session,
-        [
-            {
-                "handle": pairwise(key, alert_id, agency),
-                "alert_id": alert_id,
-                "agency_id": agency,
-                "is_reporter": "y" if agency == reporter else "n",
-                "received_at": received_at,
-            }
-            for agency in agencies
-        ],
-    )
+    return [
+        {
+            "handle": pairwise(key, alert_id, agency),
+            "alert_id": alert_id,
+            "agency_id": agency,
+            "is_reporter": "y" if agency == reporter else "n",
+            "received_at": received_at,
+        }
+        for agency in agencies
+    ]
 
 
 def duties_opened(desk: Desk, alert_id: UUID, territory: str, planned: Plan) -> ObligationOpened:
