@@ -1,17 +1,20 @@
 """All SQL of casework."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, exists, insert, nulls_last, or_, select, update
+from sqlalchemy import Executable, Table, exists, nulls_last, or_, select, update
 from sqlmodel import SQLModel, col
 
 from casework.domain.case import Coordinator
 from casework.domain.task import Copy, Facts, State
 from casework.domain.task import Task as TaskRule
 from casework.models import Appointment, Case, CaseAlert, DutyFact, Record, Task
+from common.bulk import Rows, insert_new, insert_rows
 from common.db import Session, insert_ignore
 from common.ids import new_id
 
@@ -24,27 +27,104 @@ def _table(model: type[SQLModel]) -> Table:
 # Cases ---------------------------------------------------------------------------------------------
 
 
-async def open_case(session: Session, alert_id: UUID, *, now: datetime) -> Case:
-    """The case of the alert, opened by whoever asks first, and locked: one writer a case at a time."""
-    case_id = new_id()
-    link = {"alert_id": alert_id, "case_id": case_id, "received_at": None}
-    if await insert_ignore(session, _table(CaseAlert), [link], ["alert_id"]):
-        session.add(Case(id=case_id, state="open", created_at=now))
-        await session.flush()
-    found = await session.scalars(
-        select(Case)
-        .join(CaseAlert, col(CaseAlert.case_id) == col(Case.id))
-        .where(col(CaseAlert.alert_id) == alert_id)
-        .with_for_update()
-    )
-    return found.one()
+@dataclass(slots=True)
+class OpenCase:
+    """A case that this transaction has locked; ``put_cases`` writes what was changed on it."""
+
+    id: UUID
+    territory: str | None
+    opened_at: datetime | None
+    coordinating_role: str | None
+    coordinating_agency: UUID | None
 
 
-async def note_receipt(session: Session, alert_id: UUID, received_at: datetime) -> None:
-    """Keep when the alert was received."""
-    await session.execute(
-        update(CaseAlert).where(col(CaseAlert.alert_id) == alert_id).values(received_at=received_at)
+_CASES, _LINKS, _TASKS, _FACTS = _table(Case), _table(CaseAlert), _table(Task), _table(DutyFact)
+_ALERTS = Rows("told", _LINKS.c.alert_id)
+_RECEIVED = Rows("received", _LINKS.c.alert_id, _LINKS.c.received_at)
+_CHANGED = Rows(
+    "changed", _CASES.c.id, _CASES.c.territory, _CASES.c.opened_at, _CASES.c.coordinating_role,
+    _CASES.c.coordinating_agency,
+)  # fmt: skip
+
+
+@cache
+def _cases_of(dialect: str) -> Executable:
+    told = _ALERTS.table(dialect)
+    return (
+        select(
+            _LINKS.c.alert_id,
+            _CASES.c.id,
+            _CASES.c.territory,
+            _CASES.c.opened_at,
+            _CASES.c.coordinating_role,
+            _CASES.c.coordinating_agency,
+        )
+        .join(_LINKS, _LINKS.c.case_id == _CASES.c.id)
+        .where(_LINKS.c.alert_id.in_(select(told.c.alert_id)))
+        .order_by(_CASES.c.id)  # one order for all: whoever else locks them waits, and never in a ring
+        .with_for_update(of=_CASES)
     )
+
+
+@cache
+def _change_cases(dialect: str) -> Executable:
+    changed = _CHANGED.table(dialect)
+    names = ("territory", "opened_at", "coordinating_role", "coordinating_agency")
+    return (
+        update(_CASES).where(_CASES.c.id == changed.c.id).values(**{name: changed.c[name] for name in names})
+    )
+
+
+@cache
+def _note_receipts(dialect: str) -> Executable:
+    received = _RECEIVED.table(dialect)
+    return (
+        update(_LINKS)
+        .where(_LINKS.c.alert_id == received.c.alert_id)
+        .values(received_at=received.c.received_at)
+    )
+
+
+async def open_cases(session: Session, alert_ids: Iterable[UUID], *, now: datetime) -> dict[UUID, OpenCase]:
+    """The case of each alert, opened by whoever asks first, and locked: one writer a case at a time."""
+    links = [{"alert_id": each, "case_id": new_id(), "received_at": None} for each in sorted(set(alert_ids))]
+    mine = {row.alert_id for row in await insert_new(session, _LINKS, links, ["alert_id"])}
+    fresh = [
+        {
+            "id": link["case_id"],
+            "state": "open",
+            "territory": None,
+            "opened_at": None,
+            "coordinating_role": None,
+            "coordinating_agency": None,
+            "created_at": now,
+        }
+        for link in links
+        if link["alert_id"] in mine
+    ]
+    await insert_rows(session, _CASES, fresh)
+    found = await _ALERTS.execute(session, _cases_of, [(link["alert_id"],) for link in links])
+    cases: dict[UUID, OpenCase] = {}
+    by_alert: dict[UUID, OpenCase] = {}
+    for row in found.all():
+        # A joined case is one object, however many of its alerts were asked for.
+        by_alert[row.alert_id] = cases.setdefault(row.id, OpenCase(*row[1:]))
+    return by_alert
+
+
+async def put_cases(session: Session, cases: Iterable[OpenCase]) -> None:
+    """Write locked cases as they are now."""
+    rows = {
+        case.id: (case.id, case.territory, case.opened_at, case.coordinating_role, case.coordinating_agency)
+        for case in cases
+    }
+    if rows:
+        await _CHANGED.execute(session, _change_cases, list(rows.values()))
+
+
+async def note_receipts(session: Session, received: Mapping[UUID, datetime]) -> None:
+    """Keep when each alert was received."""
+    await _RECEIVED.execute(session, _note_receipts, list(received.items()))
 
 
 async def find_case(session: Session, case_id: UUID, *, agency: UUID) -> Case | None:
@@ -85,7 +165,7 @@ async def alerts_of(session: Session, case_id: UUID) -> list[UUID]:
     return list(found)
 
 
-def coordinator_of(case: Case) -> Coordinator | None:
+def coordinator_of(case: OpenCase) -> Coordinator | None:
     """Who coordinates, as far as known."""
     if case.coordinating_role is None or case.coordinating_agency is None:
         return None
@@ -95,10 +175,22 @@ def coordinator_of(case: Case) -> Coordinator | None:
 # Tasks ---------------------------------------------------------------------------------------------
 
 
-async def tasks_by_obligation(session: Session, obligations: Iterable[UUID]) -> dict[UUID, Task]:
+_DUTIES = Rows("duties", _TASKS.c.obligation_id)
+
+
+@cache
+def _tasks_by_obligation(dialect: str) -> Executable:
+    duties = _DUTIES.table(dialect)
+    return select(_TASKS).where(_TASKS.c.obligation_id.in_(select(duties.c.obligation_id)))
+
+
+async def tasks_by_obligation(session: Session, obligations: Iterable[UUID]) -> dict[UUID, TaskRule]:
     """Those that exist."""
-    found = await session.scalars(select(Task).where(col(Task.obligation_id).in_(set(obligations))))
-    return {task.obligation_id: task for task in found}
+    wanted = [(each,) for each in set(obligations)]
+    if not wanted:
+        return {}
+    found = await _DUTIES.execute(session, _tasks_by_obligation, wanted)
+    return {row.obligation_id: as_rule(row) for row in found.all()}
 
 
 async def tasks_of(session: Session, case_ids: Iterable[UUID], *, agency: UUID | None) -> list[Task]:
@@ -143,25 +235,39 @@ async def find_task(session: Session, case_id: UUID, rule: str) -> Task | None:
     return found.one_or_none()
 
 
+_MUTABLE = tuple(
+    column.name for column in _TASKS.columns if column.name not in ("id", "obligation_id", "case_id")
+)
+_REWRITTEN = Rows("rewritten", _TASKS.c.obligation_id, *(_TASKS.c[name] for name in _MUTABLE))
+
+
+@cache
+def _rewrite_tasks(dialect: str) -> Executable:
+    rewritten = _REWRITTEN.table(dialect)
+    return (
+        update(_TASKS)
+        .where(_TASKS.c.obligation_id == rewritten.c.obligation_id)
+        .values(**{name: rewritten.c[name] for name in _MUTABLE})
+    )
+
+
 async def put_tasks(
-    session: Session, case_id: UUID, wanted: Sequence[TaskRule], known: Mapping[UUID, Task]
+    session: Session, wanted: Sequence[tuple[UUID, TaskRule]], known: Mapping[UUID, TaskRule]
 ) -> None:
-    """Write the tasks as they are now."""
+    """Write the tasks as they are now, each with its case; ``known`` are those that exist, as they are."""
     fresh = [
         {"id": new_id(), "case_id": case_id} | _values(task)
-        for task in wanted
+        for case_id, task in wanted
         if task.copy.obligation_id not in known
     ]
-    if fresh:
-        await session.execute(insert(_table(Task)), fresh)
-    for task in wanted:
-        row = known.get(task.copy.obligation_id)
-        if row is not None:
-            for name, value in _values(task).items():
-                setattr(row, name, value)
+    await insert_rows(session, _TASKS, fresh)
+    changed = [_values(task) for _, task in wanted if known.get(task.copy.obligation_id, task) != task]
+    if changed:
+        rows = [(each["obligation_id"], *(each[name] for name in _MUTABLE)) for each in changed]
+        await _REWRITTEN.execute(session, _rewrite_tasks, rows)
 
 
-def as_rule(row: Task) -> TaskRule:
+def as_rule(row: Any) -> TaskRule:
     """A row as the pure rules know it."""
     copy = Copy(
         obligation_id=row.obligation_id,
@@ -203,24 +309,50 @@ def _values(task: TaskRule) -> dict[str, Any]:
 # Facts ---------------------------------------------------------------------------------------------
 
 
+_TOLD = ("met_at", "breached_at", "waived_at")
+_OF_DUTIES = Rows("of_duties", _FACTS.c.obligation_id)
+_CORRECTED = Rows("corrected", _FACTS.c.obligation_id, *(_FACTS.c[name] for name in _TOLD))
+
+
+@cache
+def _facts_of(dialect: str) -> Executable:
+    duties = _OF_DUTIES.table(dialect)
+    return select(_FACTS).where(_FACTS.c.obligation_id.in_(select(duties.c.obligation_id)))
+
+
+@cache
+def _correct_facts(dialect: str) -> Executable:
+    corrected = _CORRECTED.table(dialect)
+    return (
+        update(_FACTS)
+        .where(_FACTS.c.obligation_id == corrected.c.obligation_id)
+        .values(**{name: corrected.c[name] for name in _TOLD})
+    )
+
+
 async def facts_of(session: Session, obligations: Iterable[UUID]) -> dict[UUID, Facts]:
     """What is known to have happened to these duties."""
-    found = await session.scalars(select(DutyFact).where(col(DutyFact.obligation_id).in_(set(obligations))))
-    return {fact.obligation_id: Facts(fact.met_at, fact.breached_at, fact.waived_at) for fact in found}
+    wanted = [(each,) for each in set(obligations)]
+    if not wanted:
+        return {}
+    found = await _OF_DUTIES.execute(session, _facts_of, wanted)
+    return {row.obligation_id: Facts(*(getattr(row, name) for name in _TOLD)) for row in found.all()}
 
 
-async def put_facts(session: Session, alert_id: UUID, facts: Mapping[UUID, Facts]) -> None:
-    """Write what happened; the case of the alert must be locked."""
-    known = await facts_of(session, facts)
-    for obligation_id, fact in facts.items():
-        values = {"met_at": fact.met_at, "breached_at": fact.breached_at, "waived_at": fact.waived_at}
-        if obligation_id not in known:
-            session.add(DutyFact(obligation_id=obligation_id, alert_id=alert_id, **values))
-        elif known[obligation_id] != fact:
-            await session.execute(
-                update(DutyFact).where(col(DutyFact.obligation_id) == obligation_id).values(**values)
-            )
-    await session.flush()
+async def put_facts(
+    session: Session, facts: Mapping[UUID, tuple[UUID, Facts]], known: Mapping[UUID, Facts]
+) -> None:
+    """Write what happened, each with its alert; the cases of the alerts must be locked."""
+    fresh = [
+        {"obligation_id": key, "alert_id": alert_id} | {name: getattr(fact, name) for name in _TOLD}
+        for key, (alert_id, fact) in facts.items()
+        if key not in known
+    ]
+    await insert_rows(session, _FACTS, fresh)
+    changed = [(key, fact) for key, (_, fact) in facts.items() if known.get(key, fact) != fact]
+    if changed:
+        rows = [(key, *(getattr(fact, name) for name in _TOLD)) for key, fact in changed]
+        await _CORRECTED.execute(session, _correct_facts, rows)
 
 
 # Appointments --------------------------------------------------------------------------------------

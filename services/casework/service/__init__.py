@@ -1,9 +1,9 @@
 """What casework can do. One function, one transaction, opened by whichever door called."""
 
 from casework.service.appointments import PersonSeals, appoint_case_manager, open_employee
-from casework.service.cases import CaseView, get_case, list_cases, list_tasks, open_case
+from casework.service.cases import CaseView, get_case, list_cases, list_tasks, open_cases
 from casework.service.records import Recorded, RecordSeals, add_record, list_records
-from casework.service.tasks import mark_breached, mark_met, mark_waived, take_duties
+from casework.service.tasks import take_duties, take_facts
 
 __all__ = [
     "CaseView",
@@ -16,10 +16,8 @@ __all__ = [
     "list_cases",
     "list_records",
     "list_tasks",
-    "mark_breached",
-    "mark_met",
-    "mark_waived",
-    "open_case",
+    "open_cases",
     "open_employee",
     "take_duties",
+    "take_facts",
 ]

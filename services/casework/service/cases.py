@@ -35,13 +35,22 @@ class CaseView:
     coordinators: Sequence[ScopedCoordinator] = ()
 
 
-async def open_case(session: Session, event: AlertReceived, *, now: Now) -> None:
-    """Open one case for the alert; what came before its alert is kept."""
-    case = await repository.open_case(session, event.alert_id, now=now())
-    case.territory = event.territory
-    case.opened_at = min(case.opened_at or event.received_at, event.received_at)
-    await repository.note_receipt(session, event.alert_id, event.received_at)
-    after_commit(session, lambda: log.info("case_opened", case_id=str(case.id)))
+async def open_cases(session: Session, alerts: Sequence[AlertReceived], *, now: Now) -> None:
+    """Open one case for each alert; what came before its alert is kept."""
+    cases = await repository.open_cases(session, (alert.alert_id for alert in alerts), now=now())
+    for alert in alerts:
+        case = cases[alert.alert_id]
+        case.territory = alert.territory
+        case.opened_at = min(case.opened_at or alert.received_at, alert.received_at)
+    await repository.put_cases(session, cases.values())
+    await repository.note_receipts(session, {alert.alert_id: alert.received_at for alert in alerts})
+    ids = [str(case.id) for case in cases.values()]
+
+    def tell() -> None:
+        for case_id in ids:
+            log.info("case_opened", case_id=case_id)
+
+    after_commit(session, tell)
 
 
 async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView:

@@ -1,7 +1,6 @@
 """Duties become tasks; facts about them close or mark them. Events come in any order, some twice."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from casework import repository
@@ -17,60 +16,61 @@ _RECORDED_HERE = frozenset(code.value for code in CaseFactCode)
 
 
 async def take_duties(
-    session: Session, event: ObligationOpened, assignees: Mapping[UUID, UUID], *, now: Now
+    session: Session, told: Sequence[tuple[ObligationOpened, Mapping[UUID, UUID]]], *, now: Now
 ) -> None:
     """Turn act-duties into tasks and learn who coordinates; duties to send a notice stay out.
 
-    ``assignees`` says which agency owes which duty; none for a duty that nobody holds yet.
+    Args:
+        told: each with which agency owes which duty; none for a duty that nobody holds yet.
     """
-    case = await repository.open_case(session, event.alert_id, now=now())
-    if case.territory is None:
-        case.territory = event.territory
-    chosen = choose_coordinator(_candidates(event.obligations, assignees, repository.coordinator_of(case)))
-    if chosen is not None:
-        case.coordinating_role, case.coordinating_agency = chosen.role, chosen.agency
-    acts = [duty for duty in event.obligations if duty.kind is DutyKind.ACT]
-    ids = [duty.obligation_id for duty in acts]
-    known = await repository.tasks_by_obligation(session, ids)
+    cases = await repository.open_cases(session, (event.alert_id for event, _ in told), now=now())
+    duties = [
+        (cases[event.alert_id].id, duty, assignees.get(duty.obligation_id))
+        for event, assignees in told
+        for duty in event.obligations
+        if duty.kind is DutyKind.ACT
+    ]
+    for event, assignees in told:
+        case = cases[event.alert_id]
+        case.territory = case.territory or event.territory
+        known = repository.coordinator_of(case)
+        chosen = choose_coordinator(_candidates(event.obligations, assignees, known))
+        if chosen is not None:
+            case.coordinating_role, case.coordinating_agency = chosen.role, chosen.agency
+    await repository.put_cases(session, cases.values())
+    ids = [duty.obligation_id for _, duty, _ in duties]
+    existing = await repository.tasks_by_obligation(session, ids)
     facts = await repository.facts_of(session, ids)
-    tasks = []
-    for duty in acts:
-        copy = _copy_of(duty, assignees.get(duty.obligation_id))
-        row = known.get(duty.obligation_id)
-        task = Task(copy) if row is None else repository.as_rule(row).with_copy(copy)
-        tasks.append(task.with_facts(facts.get(duty.obligation_id, Facts())))
-    await repository.put_tasks(session, case.id, tasks, known)
+    tasks: dict[UUID, tuple[UUID, Task]] = {}
+    for case_id, duty, assignee in duties:
+        copy = _copy_of(duty, assignee)
+        key = duty.obligation_id
+        earlier = tasks[key][1] if key in tasks else existing.get(key)
+        task = Task(copy) if earlier is None else earlier.with_copy(copy)
+        tasks[key] = (case_id, task.with_facts(facts.get(key, Facts())))
+    await repository.put_tasks(session, list(tasks.values()), existing)
 
 
-async def mark_met(
-    session: Session, alert_id: UUID, obligations: Iterable[UUID], *, at: datetime, now: Now
+async def take_facts(
+    session: Session, told: Sequence[tuple[UUID, Iterable[UUID], Facts]], *, now: Now
 ) -> None:
-    """The duties were fulfilled at ``at``; a late one stays marked."""
-    await _take_facts(session, alert_id, dict.fromkeys(obligations, Facts(met_at=at)), now=now)
+    """What happened to duties: met, breached, waived; a late one stays marked.
 
-
-async def mark_breached(
-    session: Session, alert_id: UUID, obligations: Iterable[UUID], *, at: datetime, now: Now
-) -> None:
-    """The formal limit of the duties passed at ``at``."""
-    await _take_facts(session, alert_id, dict.fromkeys(obligations, Facts(breached_at=at)), now=now)
-
-
-async def mark_waived(
-    session: Session, alert_id: UUID, obligations: Iterable[UUID], *, at: datetime, now: Now
-) -> None:
-    """Their obliged body will not do these duties, and said why; a late one stays marked."""
-    await _take_facts(session, alert_id, dict.fromkeys(obligations, Facts(waived_at=at)), now=now)
-
-
-async def _take_facts(session: Session, alert_id: UUID, told: Mapping[UUID, Facts], *, now: Now) -> None:
-    case = await repository.open_case(session, alert_id, now=now())
-    known = await repository.facts_of(session, told)
-    facts = {key: fact.with_earlier(known.get(key, Facts())) for key, fact in told.items()}
-    await repository.put_facts(session, alert_id, facts)
-    rows = await repository.tasks_by_obligation(session, told)
-    tasks = [repository.as_rule(row).with_facts(facts[key]) for key, row in rows.items()]
-    await repository.put_tasks(session, case.id, tasks, rows)
+    Args:
+        told: alert, obligations, and what happened to each of them.
+    """
+    cases = await repository.open_cases(session, (alert_id for alert_id, _, _ in told), now=now())
+    ids = {key for _, obligations, _ in told for key in obligations}
+    known = await repository.facts_of(session, ids)
+    facts: dict[UUID, tuple[UUID, Facts]] = {}
+    for alert_id, obligations, fact in told:
+        for key in obligations:
+            earlier = facts[key][1] if key in facts else known.get(key, Facts())
+            facts[key] = (alert_id, fact.with_earlier(earlier))
+    await repository.put_facts(session, facts, known)
+    existing = await repository.tasks_by_obligation(session, ids)
+    tasks = [(cases[facts[key][0]].id, task.with_facts(facts[key][1])) for key, task in existing.items()]
+    await repository.put_tasks(session, tasks, existing)
 
 
 def _candidates(
