@@ -16,6 +16,7 @@ import holidays
 
 _SINCE_MARCH_2024 = timedelta(hours=5)
 _END_OF_DAY = time(23, 59, 59)
+REMEMBERED = 4096
 
 
 def _local_zone() -> tzinfo:
@@ -73,6 +74,7 @@ class WorkingCalendar:
     confirmed_years: frozenset[int] = frozenset()
     school_year_starts: Mapping[int, date] = field(default_factory=dict)
     school_quarter_ends: frozenset[date] = frozenset()
+    _counted: dict[tuple[date, int], date] = field(default_factory=dict, repr=False, compare=False)
 
     def is_working(self, day: date) -> bool:
         """True when the day is worked, moved days included."""
@@ -93,9 +95,16 @@ class WorkingCalendar:
 
     def after(self, day: date, count: int) -> date:
         """The ``count``-th working day after ``day``; the day itself never counts."""
-        for _ in range(count):
-            day = self.first_working(day + timedelta(days=1))
-        return day
+        known = self._counted.get((day, count))
+        if known is None:
+            known = day
+            for _ in range(count):
+                known = self.first_working(known + timedelta(days=1))
+            if len(self._counted) > REMEMBERED:
+                self._counted.clear()
+            # Every duty of every alert of a day asks for the same few.
+            self._counted[day, count] = known
+        return known
 
     def is_provisional(self, first: date, last: date) -> bool:
         """True when a day of the span lies in a year without an override file."""
