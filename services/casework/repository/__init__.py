@@ -1,0 +1,51 @@
+"""All SQL of casework."""
+
+from casework.repository.appointments import add_appointment, appointments_of, get_appointment
+from casework.repository.cases import (
+    OpenCase,
+    alerts_of,
+    coordinator_of,
+    find_case,
+    list_cases,
+    note_receipts,
+    open_cases,
+    put_cases,
+)
+from casework.repository.facts import facts_of, put_facts
+from casework.repository.records import (
+    add_record,
+    find_record,
+    find_record_by_token,
+    is_superseded,
+    lock_case,
+    records_of,
+)
+from casework.repository.tasks import as_rule, find_task, list_tasks, put_tasks, tasks_by_obligation, tasks_of
+
+__all__ = [
+    "OpenCase",
+    "add_appointment",
+    "add_record",
+    "alerts_of",
+    "appointments_of",
+    "as_rule",
+    "coordinator_of",
+    "facts_of",
+    "find_case",
+    "find_record",
+    "find_record_by_token",
+    "find_task",
+    "get_appointment",
+    "is_superseded",
+    "list_cases",
+    "list_tasks",
+    "lock_case",
+    "note_receipts",
+    "open_cases",
+    "put_cases",
+    "put_facts",
+    "put_tasks",
+    "records_of",
+    "tasks_by_obligation",
+    "tasks_of",
+]
