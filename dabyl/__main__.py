@@ -232,6 +232,7 @@ def agency_add(
     ] = None,
     name: Annotated[str | None, typer.Option(help="name of a new agency (all languages)")] = None,
     test: Annotated[bool, typer.Option(help="send a test notice")] = True,
+    scheme: Annotated[Literal["v1", "v1a"], typer.Option(help="how notices are signed")] = "v1",
 ) -> None:
     """Connect an agency's system: body, endpoint, keys, credentials, test notice. Prints JSON, once."""
     from dabyl.onboarding import connect, find_agency
@@ -254,7 +255,7 @@ def agency_add(
             },
             token=calls.registrar(),
         )
-    print(connect(calls, body, url, send_test=test and url is not None).to_json())
+    print(connect(calls, body, url, send_test=test and url is not None, scheme=scheme).to_json())
 
 
 @law.command("explain")

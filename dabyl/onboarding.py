@@ -14,7 +14,8 @@ class Connected:
     """What the agency's developer is handed, once.
 
     Attributes:
-        webhook_secret: ``whsec_…`` to verify notices with (Standard Webhooks).
+        webhook_secret: ``whsec_…`` to verify notices with (Standard Webhooks v1).
+        webhook_public_key: ``whpk_…`` instead, where v1a was chosen.
         receipt_key: private Ed25519 JWK to sign receipts with; only its public half is stored here.
         test: outcome of the test notice, ``None`` when none was sent.
     """
@@ -25,6 +26,7 @@ class Connected:
     client_secret: str
     endpoint_id: str | None
     webhook_secret: str | None
+    webhook_public_key: str | None
     receipt_key: dict[str, Any] | None
     test: dict[str, Any] | None
 
@@ -33,12 +35,15 @@ class Connected:
         return json.dumps(asdict(self), ensure_ascii=False, indent=2)
 
 
-def connect(calls: Calls, agency: dict[str, Any], url: str | None, *, send_test: bool) -> Connected:
+def connect(
+    calls: Calls, agency: dict[str, Any], url: str | None, *, send_test: bool, scheme: str = "v1"
+) -> Connected:
     """Give an agency's system everything it needs.
 
     Args:
         agency: as ``GET /v1/agencies`` shows it.
         url: where its notices go; ``None`` for a body that pulls its inbox.
+        scheme: how notices are signed: ``v1`` (a shared secret) or ``v1a`` (Ed25519).
         send_test: whether to send a test notice at the end.
 
     Raises:
@@ -47,7 +52,7 @@ def connect(calls: Calls, agency: dict[str, Any], url: str | None, *, send_test:
     token = calls.registrar()
     client = calls.post("/v1/clients", {"agency": agency["id"]}, token=token)
     endpoint: dict[str, Any] | None = None
-    secret: str | None = None
+    issued: dict[str, Any] = {}
     receipt_key: dict[str, Any] | None = None
     test: dict[str, Any] | None = None
     if url is not None:
@@ -58,8 +63,7 @@ def connect(calls: Calls, agency: dict[str, Any], url: str | None, *, send_test:
             {"agency": agency["id"], "kind": "webhook", "url": url, "receipt_key": receipt_key["x"]},
             token=token,
         )
-        issued = calls.post(f"/v1/endpoints/{endpoint['id']}/signing-key", {}, token=token)
-        secret = issued["secret"]
+        issued = calls.post(f"/v1/endpoints/{endpoint['id']}/signing-key", {"scheme": scheme}, token=token)
         if send_test:
             test = calls.post(f"/v1/endpoints/{endpoint['id']}/test", {}, token=token)
     return Connected(
@@ -68,7 +72,8 @@ def connect(calls: Calls, agency: dict[str, Any], url: str | None, *, send_test:
         client_id=str(client["client_id"]),
         client_secret=str(client["client_secret"]),
         endpoint_id=str(endpoint["id"]) if endpoint else None,
-        webhook_secret=secret,
+        webhook_secret=issued.get("secret"),
+        webhook_public_key=issued.get("public_key"),
         receipt_key=receipt_key,
         test=test,
     )

@@ -369,9 +369,11 @@ class InboxItemOut(Out):
 
 
 class SigningKeyOut(Out):
-    """The endpoint's new signing key; it is not shown again."""
+    """The endpoint's new signing key; a secret is not shown again."""
 
-    secret: str
+    scheme: str
+    secret: str | None = None
+    public_key: str | None = None
 
 
 class TestOut(Out):

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 
 from common.identity import Principal, require
 from common.schemas import In
@@ -22,21 +23,35 @@ HEARD_WITHIN_SECONDS = 1.0
 LOOK_EVERY_SECONDS = 0.05
 
 
+class SigningKeyIn(In):
+    """How notices are to be signed from now on."""
+
+    scheme: Literal["v1", "v1a"] = Field("v1", description="v1: a shared secret · v1a: Ed25519, no secret")
+
+
 class NothingIn(In):
     """An empty object: there is nothing to choose."""
 
 
 @router.post("/{endpoint_id}/signing-key", summary="A new signing key; shown once", status_code=201)
 async def issue_signing_key(
-    endpoint_id: UUID, caller: Registrar, counter: AtCounter, _body: NothingIn | None = None
+    endpoint_id: UUID, caller: Registrar, counter: AtCounter, body: SigningKeyIn | None = None
 ) -> SigningKeyOut:
     """The key before it signs beside the new one for a day, so that the agency can change over."""
+    is_asymmetric = body is not None and body.scheme == "v1a"
     await _make_known(counter, endpoint_id)
     async with counter.db.transaction() as session:
-        secret = await endpoints.issue_key(
-            session, counter.desk, endpoint_id, actor=caller.subject, now=counter.now()
+        key = await endpoints.issue_key(
+            session,
+            counter.desk,
+            endpoint_id,
+            actor=caller.subject,
+            now=counter.now(),
+            is_asymmetric=is_asymmetric,
         )
-    return SigningKeyOut(secret=secret)
+    if is_asymmetric:
+        return SigningKeyOut(scheme="v1a", public_key=key)
+    return SigningKeyOut(scheme="v1", secret=key)
 
 
 @router.post("/{endpoint_id}/test", summary="Send a test notice and say what came of it")

@@ -5,11 +5,13 @@ import os
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from common.db import Database, Session
 from common.ids import new_id
 from common.sealing import aead_open, aead_seal
 from common.timing import Now
-from notifier.domain.channel import WEBHOOK, Answer, Channel, Parcel
+from notifier.domain.channel import ASYMMETRIC, WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.notice import Notice, digest, render_notice
 from notifier.domain.schedule import ORDER, Urgency
@@ -42,19 +44,34 @@ async def find_usable(session: Session, endpoint_id: UUID) -> Route:
     raise EndpointUnusable if await directory.endpoint_is_known(session, endpoint_id) else EndpointUnknown
 
 
-async def issue_key(session: Session, desk: Desk, endpoint_id: UUID, *, actor: str, now: datetime) -> str:
-    """Make the endpoint's next signing key; the only time that it is shown.
+async def issue_key(
+    session: Session,
+    desk: Desk,
+    endpoint_id: UUID,
+    *,
+    actor: str,
+    now: datetime,
+    is_asymmetric: bool = False,
+) -> str:
+    """Make the endpoint's next signing key; the only time that a secret is shown.
+
+    The one before signs beside it for ``OVERLAP``, of whichever scheme it is.
 
     Returns:
-        ``whsec_`` and the base64 of 32 random bytes (Standard Webhooks).
+        ``whsec_`` and the base64 of 32 random bytes (Standard Webhooks v1), or ``whpk_`` and the base64
+        of an Ed25519 public key (v1a), whose private half never leaves.
     """
     await find_usable(session, endpoint_id)
     key = os.urandom(32)
+    shown = f"whsec_{base64.b64encode(key).decode()}"
+    if is_asymmetric:
+        public = Ed25519PrivateKey.from_private_bytes(key).public_key().public_bytes_raw()
+        key, shown = ASYMMETRIC + key, f"whpk_{base64.b64encode(public).decode()}"
     no = await directory.next_key_no(session, endpoint_id)
     sealed = aead_seal(desk.keys.secret("vault"), key, key_aad(endpoint_id, no))
     await directory.add_key(session, endpoint_id, no, sealed, now=now, older_retire_at=now + OVERLAP)
     await add_acts(session, [act("signing_key.issued", at=now, actor=actor, subject_id=endpoint_id, no=no)])
-    return "whsec_" + base64.b64encode(key).decode()
+    return shown
 
 
 async def send_test(

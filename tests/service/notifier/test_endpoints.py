@@ -1,6 +1,8 @@
 """Signing keys, test notices, revocation, and our copy of the registry."""
 
 import asyncio
+import base64
+import contextlib
 import json
 import socket
 from datetime import timedelta
@@ -9,6 +11,8 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import update
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
@@ -307,3 +311,58 @@ async def test_an_empty_copy_is_filled_from_the_registry(db_url: Any, keys: KeyR
     assert [row.id for row in await rows(ledger, agencies)] == [police]
     assert len(asked) == 2
     await ledger.db.close()
+
+
+def fits(public_key: str, delivery: str, headers: dict[str, str], body: bytes) -> bool:
+    """Whether one of the v1a signatures is of this key, by Standard Webhooks."""
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_")))
+    content = f"{delivery}.{headers['webhook-timestamp']}.".encode() + body
+    for one in headers["webhook-signature"].split(" "):
+        scheme, _, text = one.partition(",")
+        if scheme == "v1a":
+            with contextlib.suppress(InvalidSignature):
+                key.verify(base64.b64decode(text), content)
+                return True
+    return False
+
+
+async def test_an_endpoint_chooses_ed25519_and_changes_over_side_by_side(
+    house: House, now: FrozenNow
+) -> None:
+    async with receiving(honest) as agency:
+        endpoint = await house.ledger.connect(POLICE, agency.url)
+        path, registrar = f"/v1/endpoints/{endpoint}", house.as_role("registrar")
+
+        async def issue(body: dict[str, Any]) -> dict[str, Any]:
+            answer = await house.client.post(f"{path}/signing-key", json=body, headers=registrar)
+            assert answer.status_code == 201
+            return dict(answer.json())
+
+        async def sent() -> Any:
+            tested = await house.client.post(f"{path}/test", json={}, headers=registrar)
+            assert tested.json()["outcome"] == "accepted"
+            return agency.requests[-1]
+
+        first, old = await issue({"scheme": "v1a"}), house.ledger.secrets[endpoint]
+        assert (first["scheme"], first["secret"]) == ("v1a", None)
+        got = await sent()
+        assert fits(first["public_key"], got.delivery_id, got.headers, got.body)
+        assert (
+            got.headers["webhook-signature"].split(" ")[1].startswith("v1,")
+        )  # the secret before, for a day
+        assert old.startswith("whsec_")
+        now.move(timedelta(days=2))  # the shared secret retires
+        second = await issue({"scheme": "v1a"})
+        got = await sent()
+        assert got.headers["webhook-signature"].count("v1a,") == 2
+        assert "v1," not in got.headers["webhook-signature"]
+        assert fits(first["public_key"], got.delivery_id, got.headers, got.body)
+        assert fits(second["public_key"], got.delivery_id, got.headers, got.body)
+        assert not fits(second["public_key"], got.delivery_id, got.headers, got.body + b" ")
+        now.move(timedelta(days=2))
+        got = await sent()
+        assert not fits(first["public_key"], got.delivery_id, got.headers, got.body)
+        refused = await house.client.post(f"{path}/signing-key", json={"scheme": "none"}, headers=registrar)
+        assert refused.status_code == 422
+        stored = await house.rows(endpoint_keys)
+        assert all(b"v1a:" not in row.sealed for row in stored)
