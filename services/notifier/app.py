@@ -2,13 +2,15 @@
 
 import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from common.http import create_app
-from common.parts import Parts, Service
+from common.parts import Job, Parts, Service
+from notifier.adapters.bounces import Maildir
+from notifier.adapters.certificate import Certificate
 from notifier.adapters.channels import load, settings_of_plugins
 from notifier.adapters.lanes import BusLanes
 from notifier.adapters.registry import RegistryClient
@@ -17,7 +19,7 @@ from notifier.domain.address import networks
 from notifier.domain.channel import Outfit
 from notifier.domain.escalation import policies
 from notifier.domain.schedule import TIERS, Tier, Urgency
-from notifier.jobs import jobs, weighing
+from notifier.jobs import jobs, reading_bounces, watching_certificate, weighing
 from notifier.lawbook import Lawbook
 from notifier.router import ROUTERS
 from notifier.router.counter import Counter
@@ -83,6 +85,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         jobs=[
             *jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
             weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show),
+            *_of_channels(settings, parts, desk, outfit),
         ],
         background=[dispatcher.run, follow_lanes],
         close=[channel.close],
@@ -95,6 +98,17 @@ def _first_climbs(settings: Settings) -> dict[Urgency, timedelta | None]:
         Urgency.URGENT: settings.acknowledge_urgent,
         Urgency.ROUTINE: settings.acknowledge_routine,
     }
+
+
+def _of_channels(settings: Settings, parts: Parts, desk: Desk, outfit: Outfit) -> Iterator[Job]:
+    """What channels need by time, where they are set up."""
+    if settings.bounces_folder is not None:
+        mailbox = Maildir(settings.bounces_folder, outfit.secret)
+        yield reading_bounces(parts.db, desk, parts.now, mailbox)
+    if settings.client_certificate is not None and settings.client_key is not None:
+        # One of its own: the channel's must notice a renewal by itself.
+        certificate = Certificate(settings.client_certificate, settings.client_key)
+        yield watching_certificate(certificate.ends_at, parts.now)
 
 
 def _tiers(settings: Settings) -> dict[Urgency, Tier]:

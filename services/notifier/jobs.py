@@ -1,21 +1,28 @@
 """Door 3: time. A job looks first whether there is work: an idle second takes no writer's lock."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from common.contracts import Event
 from common.db import Database
 from common.parts import Job
+from common.telemetry import log
 from common.timing import Now
+from notifier.domain.bounce import ReturnPath
 from notifier.domain.conservation import Balance
 from notifier.errors import RegistryAway
-from notifier.service import clocks, conservation, escalation, facts, overdue, rebuilding
+from notifier.service import bounces, clocks, conservation, escalation, facts, overdue, rebuilding
 from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
 
 EVERY_SECOND = timedelta(seconds=1)
+EVERY_HALF_MINUTE = timedelta(seconds=30)
 EVERY_MINUTE = timedelta(minutes=1)
+EVERY_HOUR = timedelta(hours=1)
+ALARMS_DAYS = (3, 14, 30)
+"""How long before the end of our certificate somebody is told, each time louder."""
 
 Show = Callable[[Balance], None]
 """Puts a balance where operators look: metrics and log."""
@@ -65,6 +72,45 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
         *(Job(name, EVERY_SECOND, partial(repeat, *work)) for name, work in passes.items()),
         Job("fill_directory", EVERY_MINUTE, fill_directory),
     ]
+
+
+def reading_bounces(db: Database, desk: Desk, now: Now, mailbox: ReturnPath) -> Job:
+    """Mail that came back is taken in; put aside only when that is committed."""
+
+    async def read_bounces() -> None:
+        try:
+            found = await asyncio.to_thread(mailbox.list_returned)
+        except OSError as error:
+            log.warning("bounces_not_read", error_type=type(error).__name__)
+            return
+        for returned in found:
+            if returned.delivery_id is not None and returned.bounce is not None:
+                async with db.transaction() as session:
+                    await bounces.take_bounce(session, desk, returned.delivery_id, returned.bounce, now=now())
+            await asyncio.to_thread(mailbox.put_aside, returned)
+
+    return Job("read_bounces", EVERY_HALF_MINUTE, read_bounces)
+
+
+def watching_certificate(ends_at: Callable[[datetime], datetime | None], now: Now) -> Job:
+    """Say in time that our certificate ends; without it endpoints that ask for one get nothing.
+
+    Args:
+        ends_at: when it ends; ``None`` when it cannot be used now.
+    """
+
+    async def watch_certificate() -> None:
+        moment = now()
+        end = await asyncio.to_thread(ends_at, moment)
+        if end is None:
+            log.error("certificate_unusable")
+            return
+        days = next((days for days in ALARMS_DAYS if end - moment <= timedelta(days=days)), None)
+        if days is not None:
+            tell = log.error if days == ALARMS_DAYS[0] else log.warning
+            tell("certificate_ends_soon", days=days, ends_at=end.isoformat())
+
+    return Job("watch_certificate", EVERY_HOUR, watch_certificate)
 
 
 def weighing(db: Database, now: Now, show: Show) -> Job:

@@ -17,14 +17,13 @@ from email.utils import format_datetime
 from pathlib import Path
 from uuid import UUID
 
+from notifier.domain.bounce import UNKNOWN_MAILBOX
 from notifier.domain.channel import Answer, Outfit, Parcel
 from notifier.domain.delivery import Outcome
 
 KIND = "smtp"
 MAX_LINE = 1024
 MAX_LINES = 64
-UNKNOWN_MAILBOX = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10")
-"""RFC 3463: this mailbox or its domain does not exist, or has moved for good."""
 
 SUBJECT = "Dabyl: хабарлама бар / есть сообщение"
 TEXT = """\

@@ -25,6 +25,7 @@ class Reason(StrEnum):
 
     NEW = "new"
     RETRY = "retry"
+    BOUNCED = "bounced"
     UNKNOWN_OUTCOME = "unknown_outcome"
     PULL = "pull"
     NO_ROUTE = "blocked:no_route"
@@ -79,6 +80,7 @@ class Fact(StrEnum):
     ROUTED = "routed"
     ROUTE_LOST = "route_lost"
     SILENT = "silent"
+    BOUNCED = "bounced"
     RECEIPT = "receipt"
     REJECTION = "rejection"
     CANCELLED = "cancelled"
@@ -137,6 +139,9 @@ _TRANSITIONS: dict[State, dict[Fact, State]] = {
     },
     State.TRANSMITTED: {
         Fact.SILENT: State.TRANSMITTED,
+        # A relay took it and could not bring it: what counted as proof of sending was none.
+        Fact.BOUNCED: State.WAITING,
+        Fact.GONE: State.DEAD,
         Fact.RECEIPT: State.ACKNOWLEDGED,
         Fact.REJECTION: State.REJECTED,
     },

@@ -161,6 +161,30 @@ async def mark_opened(session: Session, delivery_id: UUID, *, at: datetime) -> M
     return None if row is None else Moved(row[0], row[1], row[2], row[3], at, row[4], row[5])
 
 
+async def take_back(
+    session: Session, delivery_id: UUID, values: Mapping[str, Any], *, at: datetime
+) -> tuple[Moved, datetime] | None:
+    """Undo a transmission that nobody has opened or answered; also says when it had been made."""
+    found = (
+        await session.execute(
+            select(deliveries)
+            .where(
+                deliveries.c.id == delivery_id,
+                deliveries.c.state.in_(states_before(Fact.BOUNCED)),
+                deliveries.c.opened_at.is_(None),
+            )
+            .with_for_update()
+        )
+    ).first()
+    if found is None:
+        return None
+    await set_delivery(session, delivery_id, values)
+    moved = Moved(
+        delivery_id, found.alert_id, found.agency_id, found.role, at, found.rung, found.escalates_id
+    )
+    return moved, found.transmitted_at
+
+
 async def close_attempt(
     session: Session, delivery_id: UUID, attempt: int, outcome: str, *, at: datetime
 ) -> None:

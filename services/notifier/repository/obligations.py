@@ -129,6 +129,25 @@ def _meet(dialect: str) -> Executable:
     )
 
 
+async def reopen_carried(
+    session: Session, delivery_id: UUID, *, met_at: datetime, now: datetime
+) -> list[UUID]:
+    """Open again the notice duties that a transmission had met at that moment; it was none."""
+    result = await session.execute(
+        update(obligations)
+        .where(
+            obligations.c.delivery_id == delivery_id,
+            obligations.c.kind == "notice",
+            obligations.c.state == "met",
+            obligations.c.met_at == met_at,
+            obligations.c.evidence_id.is_(None),
+        )
+        .values(state="open", met_at=None, next_check_at=now)
+        .returning(obligations.c.id)
+    )
+    return list(result.scalars().all())
+
+
 async def list_pending_of(session: Session, delivery_ids: Collection[UUID]) -> list[tuple[Row, UUID]]:
     """Duties that wait for exactly these deliveries to reach their holder, each with its delivery."""
     result = await _REACHED.execute(session, _pending_of, [(one,) for one in delivery_ids])

@@ -331,15 +331,17 @@ async def test_an_endpoint_chooses_ed25519_and_changes_over_side_by_side(
 ) -> None:
     async with receiving(honest) as agency:
         endpoint = await house.ledger.connect(POLICE, agency.url)
-        path, registrar = f"/v1/endpoints/{endpoint}", house.as_role("registrar")
+        path = f"/v1/endpoints/{endpoint}"
 
         async def issue(body: dict[str, Any]) -> dict[str, Any]:
-            answer = await house.client.post(f"{path}/signing-key", json=body, headers=registrar)
+            answer = await house.client.post(
+                f"{path}/signing-key", json=body, headers=house.as_role("registrar")
+            )
             assert answer.status_code == 201
             return dict(answer.json())
 
         async def sent() -> Any:
-            tested = await house.client.post(f"{path}/test", json={}, headers=registrar)
+            tested = await house.client.post(f"{path}/test", json={}, headers=house.as_role("registrar"))
             assert tested.json()["outcome"] == "accepted"
             return agency.requests[-1]
 
@@ -362,7 +364,9 @@ async def test_an_endpoint_chooses_ed25519_and_changes_over_side_by_side(
         now.move(timedelta(days=2))
         got = await sent()
         assert not fits(first["public_key"], got.delivery_id, got.headers, got.body)
-        refused = await house.client.post(f"{path}/signing-key", json={"scheme": "none"}, headers=registrar)
+        refused = await house.client.post(
+            f"{path}/signing-key", json={"scheme": "none"}, headers=house.as_role("registrar")
+        )
         assert refused.status_code == 422
         stored = await house.rows(endpoint_keys)
         assert all(b"v1a:" not in row.sealed for row in stored)
