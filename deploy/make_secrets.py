@@ -23,6 +23,7 @@ SERVICES = ("intake", "notifier", "casework", "registry", "gateway")
 HOLDERS: dict[str, tuple[str, ...]] = {
     "content.sealing.key": ("intake",),
     "reporter.sealing.key": ("intake",),
+    "denial.sealing.key": ("intake",),
     "routing.sealing.key": ("notifier",),
     "assignee.sealing.key": ("casework",),
     "issuer.signing.key": ("gateway",),

@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 SIGNING = ("gateway", "issuer", "intake", "notifier", "casework", "registry")
 """Every service signs its own calls; ``issuer`` signs access tokens (held by gateway)."""
 
-SEALING = ("content", "reporter", "routing", "assignee")
-"""Private halves: content and reporter at intake, routing at notifier, assignee at casework."""
+SEALING = ("content", "reporter", "denial", "routing", "assignee")
+"""Private halves: content, reporter and denial at intake, routing at notifier, assignee at casework."""
 
 SECRETS = ("grant", "pairwise", "match", "digest", "vault", "person")
 """grant, pairwise: intake and notifier · match, digest: intake · vault: notifier · person: casework."""

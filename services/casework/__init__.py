@@ -5,5 +5,6 @@ of case managers with the person's name sealed, records of what was done (signed
 Runs no legal clock: due times are notifier's.
 Publishes: case_manager.appointed, visit.recorded, assessment.signed, plan.approved, commission.decided,
 parents.informed, parents.not_informed, case_fact.recorded.
-Consumes: alert.received, obligation.opened, obligation.met, obligation.breached.
+Consumes: alert.received, obligation.opened, obligation.met, obligation.breached, conflict.raised,
+conflict.lowered.
 """

@@ -7,13 +7,23 @@ from casework import service
 from casework.domain.task import Facts
 from common.contracts import Event
 from common.contracts.intake import AlertReceived
-from common.contracts.notifier import ObligationBreached, ObligationMet, ObligationOpened, ObligationWaived
+from common.contracts.notifier import (
+    ConflictLowered,
+    ConflictRaised,
+    ObligationBreached,
+    ObligationMet,
+    ObligationOpened,
+    ObligationWaived,
+)
 from common.db import Session
 from common.inbox import Effect, Received, Together
 from common.timing import Now
 
 OpenAssignees = Callable[[str, UUID], Mapping[UUID, UUID]]
 """Opens ``assignees`` of an alert: obligation → agency."""
+
+OpenShutOut = Callable[[str, UUID], tuple[frozenset[UUID], Mapping[UUID, UUID]]]
+"""Opens ``shut_out`` of an alert: agencies, and who owes now what they owed."""
 
 
 async def receive_alerts(session: Session, received: Sequence[Received], *, now: Now) -> None:
@@ -42,7 +52,9 @@ async def receive_waived(session: Session, received: Sequence[Received], *, now:
     await service.take_facts(session, told, now=now)
 
 
-def effects(open_assignees: OpenAssignees) -> dict[type[Event], Effect | Together]:
+def effects(
+    open_assignees: OpenAssignees, open_shut_out: OpenShutOut
+) -> dict[type[Event], Effect | Together]:
     """Every event casework reads."""
 
     async def receive_opened(session: Session, received: Sequence[Received], *, now: Now) -> None:
@@ -50,10 +62,22 @@ def effects(open_assignees: OpenAssignees) -> dict[type[Event], Effect | Togethe
         told = [(event, open_assignees(event.assignees, event.alert_id)) for event in events]
         await service.take_duties(session, told, now=now)
 
+    async def raise_conflict(session: Session, event: ConflictRaised, *, now: Now) -> None:
+        agencies, assignees = open_shut_out(event.shut_out, event.alert_id)
+        await service.raise_conflict(
+            session, event.alert_id, agencies, assignees, at=event.raised_at, now=now
+        )
+
+    async def lower_conflict(session: Session, event: ConflictLowered, *, now: Now) -> None:  # noqa: ARG001  # the signature of every effect
+        agencies, _ = open_shut_out(event.shut_out, event.alert_id)
+        await service.lower_conflict(session, event.alert_id, agencies, at=event.lowered_at)
+
     return {
         AlertReceived: Together(receive_alerts),
         ObligationOpened: Together(receive_opened),
         ObligationMet: Together(receive_met),
         ObligationBreached: Together(receive_breached),
         ObligationWaived: Together(receive_waived),
+        ConflictRaised: raise_conflict,
+        ConflictLowered: lower_conflict,
     }

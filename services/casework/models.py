@@ -90,6 +90,20 @@ class DutyFact(Model, table=True):
     waived_at: datetime | None = None
 
 
+class Exclusion(Model, table=True):
+    """An agency that must not be able to tell that the case of this alert exists.
+
+    In force unless lifted after it was raised last; of two times of one kind the later counts.
+    """
+
+    __tablename__ = "exclusions"
+
+    alert_id: UUID = Field(primary_key=True)
+    agency_id: UUID = Field(primary_key=True)
+    raised_at: datetime | None = None
+    lifted_at: datetime | None = None
+
+
 class Appointment(Model, table=True):
     """The act by which a case manager was appointed; one a case. ``person`` is sealed with AES-256-GCM."""
 

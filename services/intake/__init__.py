@@ -3,5 +3,5 @@
 Owns: alerts (immutable facts), the sealed child record, the reporter vault, match tokens, the deny list,
 the journal of openings.
 Publishes: ``alert.received``, ``content.opened``.
-Consumes: nothing.
+Consumes: ``conflict.raised``, ``conflict.lowered``.
 """

@@ -83,6 +83,9 @@ denials = Table(
     METADATA,
     _column("alert_id", Uuid, PUBLIC, key=True),
     _column("token", LargeBinary(16), PSEUDONYM, key=True),
+    # Null: it came with the alert. In force unless lifted after it was raised last.
+    _column("raised_at", UTCDateTime, PUBLIC, nullable=True),
+    _column("lifted_at", UTCDateTime, PUBLIC, nullable=True),
 )
 
 openings = Table(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import delete, insert, or_, select, tuple_, update
 
 from common.db import Session, insert_ignore
 from intake.domain.seals import SealedRecord
@@ -144,6 +144,33 @@ async def add_denials(session: Session, alert_id: UUID, tokens: Sequence[bytes])
         await session.execute(_ADD_DENIALS, rows)
 
 
+async def change_denials(
+    session: Session,
+    alert_id: UUID,
+    tokens: Sequence[bytes],
+    *,
+    raised_at: datetime | None = None,
+    lifted_at: datetime | None = None,
+) -> None:
+    """Take what notifier says; of two times of one kind the later counts, in whatever order they come."""
+    rows = [
+        {"alert_id": alert_id, "token": token, "raised_at": None, "lifted_at": None}
+        for token in sorted(tokens)
+    ]
+    await insert_ignore(session, denials, rows, ["alert_id", "token"])
+    for column, at in ((denials.c.raised_at, raised_at), (denials.c.lifted_at, lifted_at)):
+        if at is not None:
+            await session.execute(
+                update(denials)
+                .where(
+                    denials.c.alert_id == alert_id,
+                    denials.c.token.in_(tokens),
+                    or_(column.is_(None), column < at),
+                )
+                .values({column: at})
+            )
+
+
 async def find_alert(session: Session, alert_id: UUID) -> Alert | None:
     """An alert by its internal id."""
     row = (await session.execute(_ALERT.where(alerts.c.id == alert_id))).first()
@@ -181,7 +208,10 @@ async def list_denied(session: Session, tokens: Mapping[UUID, Sequence[bytes]]) 
     if not pairs:
         return set()
     found = await session.scalars(
-        select(denials.c.alert_id).where(tuple_(denials.c.alert_id, denials.c.token).in_(pairs))
+        select(denials.c.alert_id).where(
+            tuple_(denials.c.alert_id, denials.c.token).in_(pairs),
+            or_(denials.c.lifted_at.is_(None), denials.c.raised_at > denials.c.lifted_at),
+        )
     )
     return set(found)
 

@@ -247,6 +247,25 @@ async def open_content(
     return shown
 
 
+async def take_denials(
+    session: Session,
+    room: Room,
+    alert_id: UUID,
+    sealed: str,
+    *,
+    raised_at: datetime | None = None,
+    lifted_at: datetime | None = None,
+) -> None:
+    """A conflict of interest was raised or lowered: content and receipt of the alert follow.
+
+    Raises:
+        SealBroken: altered, or for another alert.
+        KeyMissing: the key is away; the event comes again.
+    """
+    tokens = [room.seals.denial_token(alert_id, mark) for mark in room.seals.open_denials(alert_id, sealed)]
+    await repository.change_denials(session, alert_id, tokens, raised_at=raised_at, lifted_at=lifted_at)
+
+
 async def forget_keys(session: Session, *, now: datetime) -> None:
     """Drop idempotency keys that nobody will repeat any more."""
     await repository.forget_repeat_keys(session, now=now)
@@ -265,7 +284,7 @@ async def _levels(
     session: Session, room: Room, alert: Alert, grant: Grant, caller: Principal
 ) -> dict[Group, Level]:
     """What each role under which the agency was told allows, together."""
-    denied = await _denied(session, room, [alert.id], caller, also=grant.bodies)
+    denied = await _denied(session, room, [alert.id], caller)
     supplied = room.seals.handle(alert.id, grant.agency_id) == alert.handle
     told = []
     for body in grant.bodies:
@@ -298,10 +317,9 @@ async def _is_own(session: Session, room: Room, alert: Alert, handle: UUID, call
     return not await _denied(session, room, [alert.id], caller)
 
 
-async def _denied(
-    session: Session, room: Room, alert_ids: Sequence[UUID], caller: Principal, also: Sequence[str] = ()
-) -> set[UUID]:
-    marks = set(marks_of(caller.agency, (*caller.bodies, *also)))
+async def _denied(session: Session, room: Room, alert_ids: Sequence[UUID], caller: Principal) -> set[UUID]:
+    # What the caller holds itself: a body that stands in for one that is shut out reads under its role.
+    marks = set(marks_of(caller.agency, caller.bodies))
     tokens = {alert_id: [room.seals.denial_token(alert_id, mark) for mark in marks] for alert_id in alert_ids}
     return await repository.list_denied(session, tokens)
 

@@ -83,6 +83,14 @@ class EvidenceDiffers(Conflict):
     """Something else was stated of this duty, or it is over."""
 
 
+class ConflictUnknown(NotFound):
+    """No such conflict of interest stands."""
+
+
+class ConflictNotYours(Forbidden):
+    """Only the coordinating body and the police of this alert may do this, together."""
+
+
 class ProposalUnknown(NotFound):
     """There is no such proposal for this caller."""
 

@@ -145,6 +145,11 @@ for _route in (
         ALLOWED[_route, _whose] = frozenset({_whose, "operator"})
     ALLOWED[_route, "internal"] = frozenset({"operator"})
 ALLOWED["/v1/alerts/{}/matches", "body"] = frozenset({"body"})
+# Who is suspected: the two that may lower a conflict together, and the operator.
+for _whose in ("police", "body"):
+    ALLOWED["/v1/alerts/{}/conflicts", _whose] = frozenset({_whose, "operator"})
+for _whose in ("reporter", "internal"):
+    ALLOWED["/v1/alerts/{}/conflicts", _whose] = frozenset({"operator"})
 ALLOWED["/v1/deliveries/{}", "police"] = frozenset({"police", "operator", "reporter"})
 ALLOWED["/v1/deliveries/{}", "body"] = frozenset({"body", "operator", "reporter"})
 # Both owe this notice (¶8 and ¶12): each may see that its own duty was met.
@@ -154,6 +159,7 @@ ROUTES = {
     "/v1/alerts/{}": "alert", "/v1/alerts/{}/obligations": "alert", "/v1/alerts/{}/deliveries": "alert",
     "/v1/alerts/{}/timeline": "alert", "/v1/alerts/{}/matches": "alert", "/v1/deliveries/{}": "delivery",
     "/v1/deliveries/{}/content": "delivery", "/v1/cases/{}": "case", "/v1/cases/{}/records": "case",
+    "/v1/alerts/{}/conflicts": "alert",
 }  # fmt: skip
 
 
@@ -261,6 +267,8 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
         for method, route, thing, body, media, right in (
             ("POST", "/v1/deliveries/{}/receipt", scene.ids["delivery"]["police"], signed, "application/jose",
              {"police"}),
+            ("POST", "/v1/alerts/{}/conflicts", scene.ids["alert"]["police"],
+             json.dumps({"agency": str(uuid4()), "reason": "x"}).encode(), "application/json", {"police"}),
             ("POST", "/v1/cases/{}/case-manager", scene.ids["case"]["body"],
              b'{"employee": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
             ("POST", "/v1/cases/{}/records", scene.ids["case"]["body"],

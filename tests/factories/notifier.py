@@ -80,6 +80,10 @@ class NoLanes:
     def start(self, *_claimed: Any) -> None:
         raise AssertionError("nothing can be claimed where there is no room")
 
+    def drop(self, delivery_ids: Any) -> None:
+        gone = set(delivery_ids)
+        self.woken = [one for one in self.woken if one not in gone]
+
     def wake(self, waiting: Any) -> None:
         for ids in waiting.values():
             self.woken += ids

@@ -12,6 +12,8 @@ REGISTRY: dict[str, type[Event]] = {
         notifier.ObligationMet,
         notifier.ObligationBreached,
         notifier.ObligationWaived,
+        notifier.ConflictRaised,
+        notifier.ConflictLowered,
         notifier.DeliveryTransmitted,
         notifier.DeliveryOpened,
         notifier.DeliveryAcknowledged,

@@ -90,6 +90,40 @@ class ObligationBreached(Event):
     breached_at: datetime
 
 
+class ConflictRaised(Event):
+    """Some must not be able to tell that this alert exists; ``raised_at`` orders it against a lowering.
+
+    Attributes:
+        denied: base64 of an HPKE sealing for ``intake`` (key ``denial``) of the marks
+            ``["agency:…", "role:…"]``, AAD ``alert_id``.
+        shut_out: base64 of an HPKE sealing for ``casework`` (key ``assignee``) of
+            ``{"agencies": [uuid, …], "assignees": {obligation_id: agency_id}}``, AAD ``alert_id``: who must
+            not see the case, and who owes now what they owed.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.conflict.raised.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("intake", "casework")
+
+    alert_id: UUID
+    raised_at: datetime
+    denied: str
+    shut_out: str
+
+
+class ConflictLowered(Event):
+    """A conflict of interest was weighed by two bodies and lowered; fields as in ``ConflictRaised``."""
+
+    type: ClassVar[str] = "kz.dabyl.conflict.lowered.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("intake", "casework")
+
+    alert_id: UUID
+    lowered_at: datetime
+    denied: str
+    shut_out: str
+
+
 class DeliveryFact(BaseModel):
     """One delivery by opaque ids."""
 

@@ -36,6 +36,25 @@ class Seals:
         except (ValueError, AttributeError, TypeError, binascii.Error) as error:
             raise SealBroken from error
 
+    def open_shut_out(self, sealed: str, alert_id: UUID) -> tuple[frozenset[UUID], Mapping[UUID, UUID]]:
+        """Who must not see the case, and who owes now what they owed: agencies, obligation → agency.
+
+        Raises:
+            SealBroken: altered, or for another alert.
+        """
+        try:
+            document = json.loads(
+                unseal(
+                    self._keys.opening("assignee"),
+                    base64.b64decode(sealed, validate=True),
+                    str(alert_id).encode(),
+                )
+            )
+            agencies = frozenset(UUID(agency) for agency in document["agencies"])
+            return agencies, {UUID(duty): UUID(agency) for duty, agency in document["assignees"].items()}
+        except (ValueError, AttributeError, TypeError, KeyError, binascii.Error) as error:
+            raise SealBroken from error
+
     def seal(self, employee: Employee, place: UUID) -> bytes:
         """For the appointment with this id."""
         document = json.dumps({"name": employee.name, "position": employee.position}, ensure_ascii=False)

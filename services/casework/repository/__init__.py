@@ -11,6 +11,7 @@ from casework.repository.cases import (
     open_cases,
     put_cases,
 )
+from casework.repository.exclusions import change_exclusions, is_shut_out, shut_out_of
 from casework.repository.facts import facts_of, put_facts
 from casework.repository.records import (
     add_record,
@@ -29,6 +30,7 @@ __all__ = [
     "alerts_of",
     "appointments_of",
     "as_rule",
+    "change_exclusions",
     "coordinator_of",
     "facts_of",
     "find_case",
@@ -36,6 +38,7 @@ __all__ = [
     "find_record_by_token",
     "find_task",
     "get_appointment",
+    "is_shut_out",
     "is_superseded",
     "list_cases",
     "list_tasks",
@@ -46,6 +49,7 @@ __all__ = [
     "put_facts",
     "put_tasks",
     "records_of",
+    "shut_out_of",
     "tasks_by_obligation",
     "tasks_of",
 ]

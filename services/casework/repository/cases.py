@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from casework.domain.case import Coordinator
 from casework.models import Case, CaseAlert, Task
+from casework.repository.exclusions import is_shut_out
 from casework.repository.tables import table_of
 from common.bulk import Rows, insert_new, insert_rows
 from common.db import Session
@@ -143,7 +144,7 @@ async def list_cases(
 
 def _concerns(agency: UUID) -> Any:
     has_task = exists().where(col(Task.case_id) == col(Case.id), col(Task.assignee) == agency)
-    return or_(col(Case.coordinating_agency) == agency, has_task)
+    return or_(col(Case.coordinating_agency) == agency, has_task) & ~is_shut_out(agency, col(Case.id))
 
 
 async def alerts_of(session: Session, case_id: UUID) -> list[UUID]:

@@ -12,6 +12,7 @@ from sqlmodel import col
 from casework.domain.task import Copy, Facts, State
 from casework.domain.task import Task as TaskRule
 from casework.models import Task
+from casework.repository.exclusions import is_shut_out
 from casework.repository.tables import table_of
 from common.bulk import Rows, insert_rows
 from common.db import Session
@@ -53,7 +54,7 @@ async def list_tasks(
     limit: int,
 ) -> list[Task]:
     """The agency's tasks, the most pressing first; those without a limit last."""
-    wanted = select(Task).where(col(Task.assignee) == agency)
+    wanted = select(Task).where(col(Task.assignee) == agency, ~is_shut_out(agency, col(Task.case_id)))
     if state is not None:
         wanted = wanted.where(col(Task.state) == state)
     if after is not None:

@@ -2,6 +2,7 @@
 
 from casework.service.appointments import PersonSeals, appoint_case_manager, open_employee
 from casework.service.cases import CaseView, get_case, list_cases, list_tasks, open_cases
+from casework.service.conflicts import lower_conflict, raise_conflict
 from casework.service.records import Recorded, RecordSeals, add_record, list_records
 from casework.service.tasks import take_duties, take_facts
 
@@ -16,8 +17,10 @@ __all__ = [
     "list_cases",
     "list_records",
     "list_tasks",
+    "lower_conflict",
     "open_cases",
     "open_employee",
+    "raise_conflict",
     "take_duties",
     "take_facts",
 ]

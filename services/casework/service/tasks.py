@@ -24,6 +24,15 @@ async def take_duties(
         told: each with which agency owes which duty; none for a duty that nobody holds yet.
     """
     cases = await repository.open_cases(session, (event.alert_id for event, _ in told), now=now())
+    shut_out = await repository.shut_out_of(session, (case.id for case in cases.values()))
+    # An event that was overtaken by a conflict of interest still names the owner of that time.
+    told = [
+        (
+            event,
+            {d: who for d, who in owners.items() if who not in shut_out.get(cases[event.alert_id].id, ())},
+        )
+        for event, owners in told
+    ]
     duties = [
         (cases[event.alert_id].id, duty, assignees.get(duty.obligation_id))
         for event, assignees in told
@@ -43,9 +52,11 @@ async def take_duties(
     facts = await repository.facts_of(session, ids)
     tasks: dict[UUID, tuple[UUID, Task]] = {}
     for case_id, duty, assignee in duties:
-        copy = _copy_of(duty, assignee)
         key = duty.obligation_id
         earlier = tasks[key][1] if key in tasks else existing.get(key)
+        if assignee is None and earlier is not None and case_id in shut_out:
+            assignee = earlier.copy.assignee  # noqa: PLW2901  # whoever has it now keeps it
+        copy = _copy_of(duty, assignee)
         task = Task(copy) if earlier is None else earlier.with_copy(copy)
         tasks[key] = (case_id, task.with_facts(facts.get(key, Facts())))
     await repository.put_tasks(session, list(tasks.values()), existing)

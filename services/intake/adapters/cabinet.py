@@ -1,6 +1,7 @@
 """The key ring behind the room's ``Seals``: what is sealed where, bound to what, under which key."""
 
 import base64
+import binascii
 import hmac
 import json
 from datetime import UTC, datetime
@@ -89,6 +90,16 @@ class Cabinet:
             )
         except (JoseError, ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
             return None
+
+    def open_denials(self, alert_id: UUID, sealed: str) -> tuple[str, ...]:
+        """HPKE under ``denial``, whose private half is here alone."""
+        try:
+            document = unseal(
+                self._keys.opening("denial"), base64.b64decode(sealed, validate=True), str(alert_id).encode()
+            )
+            return tuple(str(mark) for mark in json.loads(document))
+        except (ValueError, TypeError, binascii.Error) as error:
+            raise SealBroken from error
 
     def handle(self, alert_id: UUID, agency_id: UUID) -> UUID:
         """Pairwise id, as the notifier reckons it too."""

@@ -48,6 +48,9 @@ class Seals(Protocol):
     def open_grant(self, token: str) -> Grant | None:
         """The grant that a notice carried, or ``None`` for anything else."""
 
+    def open_denials(self, alert_id: UUID, sealed: str) -> tuple[str, ...]:
+        """Marks of those who are shut out, as notifier sealed them; raises ``SealBroken``."""
+
     def handle(self, alert_id: UUID, agency_id: UUID) -> UUID:
         """The id under which this agency knows this alert."""
 

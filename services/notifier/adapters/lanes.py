@@ -5,7 +5,7 @@ Losing, doubling or reordering one is harmless: the rows are found again by time
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -51,6 +51,14 @@ class BusLanes:
             self._waiting.setdefault(endpoint_id, []).extend(ids)
         if self._announcing is None or self._announcing.done():
             self._announcing = asyncio.create_task(self._announce())
+
+    def drop(self, delivery_ids: Collection[UUID]) -> None:
+        """Forget what is to be announced, and tell the dispatcher of this process."""
+        gone = set(delivery_ids)
+        self._waiting = {
+            endpoint_id: [one for one in ids if one not in gone] for endpoint_id, ids in self._waiting.items()
+        }
+        self._local.drop(delivery_ids)
 
     async def follow(self, endpoints: Callable[[], Awaitable[Sequence[UUID]]], stop: asyncio.Event) -> None:
         """Listen to the lane of every endpoint in force until stopped; new ones are found by time."""

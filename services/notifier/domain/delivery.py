@@ -86,6 +86,7 @@ class Fact(StrEnum):
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     REDRIVEN = "redriven"
+    SHUT_OUT = "shut_out"
 
 
 OPEN = frozenset({State.WAITING, State.LEASED, State.TRANSMITTED})
@@ -125,6 +126,7 @@ _TRANSITIONS: dict[State, dict[Fact, State]] = {
         Fact.REJECTION: State.REJECTED,
         Fact.CANCELLED: State.CANCELLED,
         Fact.SUPERSEDED: State.SUPERSEDED,
+        Fact.SHUT_OUT: State.CANCELLED,
     },
     State.LEASED: {
         Fact.ACCEPTED: State.TRANSMITTED,
@@ -136,8 +138,12 @@ _TRANSITIONS: dict[State, dict[Fact, State]] = {
         Fact.GONE: State.DEAD,
         Fact.RECEIPT: State.ACKNOWLEDGED,
         Fact.REJECTION: State.REJECTED,
+        # The fence falls with it: the worker that holds the row must not send any more.
+        Fact.SHUT_OUT: State.CANCELLED,
     },
     State.TRANSMITTED: {
+        # Nobody waits for the answer of somebody who must not know; that it was sent stays on record.
+        Fact.SHUT_OUT: State.CANCELLED,
         Fact.SILENT: State.TRANSMITTED,
         # A relay took it and could not bring it: what counted as proof of sending was none.
         Fact.BOUNCED: State.WAITING,
@@ -152,6 +158,7 @@ _TRANSITIONS: dict[State, dict[Fact, State]] = {
         Fact.RECEIPT: State.ACKNOWLEDGED,
         Fact.REJECTION: State.REJECTED,
         Fact.REDRIVEN: State.WAITING,
+        Fact.SHUT_OUT: State.CANCELLED,
     },
     State.ACKNOWLEDGED: {},
     State.REJECTED: {},

@@ -1,15 +1,25 @@
 """Exclusions, and what is needed to say whom they cover."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select, update
 
 from common.db import Session, insert_ignore
+from notifier.domain.delivery import Fact, Outcome, State, states_before
 from notifier.domain.exclusion import Exclusion, Held
-from notifier.models import agencies, alert_handles, exclusions, mandates
+from notifier.models import (
+    agencies,
+    alert_handles,
+    attempts,
+    deliveries,
+    exclusions,
+    mandates,
+    obligations,
+)
 
 MOST_LEVELS = 10
 """How many bodies above one another a register can sensibly name."""
@@ -77,3 +87,166 @@ async def list_superiors(session: Session, agency_ids: Collection[UUID], *, at: 
                 break
             superior = following
     return above
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An exclusion as it stands."""
+
+    id: UUID
+    alert_id: UUID
+    mark: str
+    agency_id: UUID | None
+    role: str | None
+    state: str
+    since: datetime
+    raised_by: str
+    lifted_at: datetime | None
+    known: Sequence[Mapping[str, Any]]
+
+
+_STORED = (
+    exclusions.c.id,
+    exclusions.c.alert_id,
+    exclusions.c.mark,
+    exclusions.c.agency_id,
+    exclusions.c.role,
+    exclusions.c.state,
+    exclusions.c.since,
+    exclusions.c.raised_by,
+    exclusions.c.lifted_at,
+    exclusions.c.known,
+)
+
+
+async def lock_exclusion(session: Session, alert_id: UUID, mark: str) -> Stored | None:
+    """One exclusion, locked."""
+    query = select(*_STORED).where(exclusions.c.alert_id == alert_id, exclusions.c.mark == mark)
+    row = (await session.execute(query.with_for_update())).first()
+    return None if row is None else Stored(*tuple(row))
+
+
+async def list_exclusions(session: Session, alert_id: UUID) -> list[Stored]:
+    """Every exclusion of an alert, lifted ones too, oldest first."""
+    query = select(*_STORED).where(exclusions.c.alert_id == alert_id)
+    rows = (await session.execute(query.order_by(exclusions.c.since, exclusions.c.mark))).all()
+    return [Stored(*tuple(row)) for row in rows]
+
+
+async def set_exclusion(session: Session, exclusion_id: UUID, values: Mapping[str, Any]) -> None:
+    """Change one exclusion that this transaction has locked."""
+    await session.execute(update(exclusions).where(exclusions.c.id == exclusion_id).values(**values))
+
+
+async def list_concerned(session: Session, alert_id: UUID) -> set[UUID]:
+    """Every agency that has to do with an alert: knows it, was sent something, owes or is to be told."""
+    found: set[UUID] = set()
+    for column, table in (
+        (alert_handles.c.agency_id, alert_handles),
+        (deliveries.c.agency_id, deliveries),
+        (obligations.c.obliged_agency_id, obligations),
+        (obligations.c.recipient_agency_id, obligations),
+    ):
+        query = select(column).where(table.c.alert_id == alert_id, column.is_not(None)).distinct()
+        found |= set((await session.scalars(query)).all())
+    return found
+
+
+async def bodies_of(session: Session, alert_id: UUID, agency_id: UUID | None) -> set[str]:
+    """Under which roles an agency was told of an alert."""
+    query = select(deliveries.c.bodies).where(
+        deliveries.c.alert_id == alert_id, deliveries.c.agency_id == agency_id
+    )
+    return {body for bodies in (await session.scalars(query)).all() for body in bodies}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A delivery of somebody who is shut out, and how far it had come."""
+
+    delivery_id: UUID
+    alert_id: UUID
+    agency_id: UUID
+    role: str
+    state: State
+    transmitted_at: datetime | None
+    opened_at: datetime | None
+    acknowledged_at: datetime | None
+    attempted_at: datetime | None
+    """When an attempt began whose end nobody knows."""
+
+
+def _sent() -> Any:
+    unknown = or_(attempts.c.outcome.is_(None), attempts.c.outcome.in_(_UNKNOWN_END))
+    began = (
+        select(func.max(attempts.c.started_at))
+        .where(attempts.c.delivery_id == deliveries.c.id, unknown)
+        .correlate(deliveries)
+        .scalar_subquery()
+    )
+    return select(
+        deliveries.c.id,
+        deliveries.c.alert_id,
+        deliveries.c.agency_id,
+        deliveries.c.role,
+        deliveries.c.state,
+        deliveries.c.transmitted_at,
+        deliveries.c.opened_at,
+        deliveries.c.acknowledged_at,
+        began,
+    )
+
+
+_UNKNOWN_END = (Outcome.NO_ANSWER, Outcome.LEASE_EXPIRED)
+
+
+async def lock_sent(session: Session, alert_id: UUID, agency_ids: Collection[UUID]) -> list[Sent]:
+    """What these agencies were sent of an alert, or is on its way to them; locked."""
+    query = (
+        _sent()
+        .where(
+            deliveries.c.alert_id == alert_id,
+            deliveries.c.agency_id.in_(list(agency_ids)),
+            deliveries.c.state != State.SUPERSEDED,
+        )
+        .order_by(deliveries.c.planned_at, deliveries.c.id)
+        .with_for_update(of=deliveries)
+    )
+    rows = (await session.execute(query)).all()
+    # What a former conflict ended unsent has passed to another body already.
+    return [Sent(*row) for row in rows if row[4] != State.CANCELLED]
+
+
+async def shut_out_sent(session: Session, ids: Collection[UUID], *, now: datetime) -> None:
+    """End these deliveries whatever they were doing; a worker that holds one loses its fence."""
+    await session.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(list(ids)), deliveries.c.state.in_(states_before(Fact.SHUT_OUT)))
+        .values(state=State.CANCELLED, reason=None, claim_token=None, next_wakeup_at=None)
+    )
+    # Whoever still holds one corrects this when it knows better.
+    await session.execute(
+        update(attempts)
+        .where(attempts.c.delivery_id.in_(list(ids)), attempts.c.outcome.is_(None))
+        .values(outcome=Outcome.LEASE_EXPIRED, ended_at=now)
+    )
+
+
+async def list_shut_out_sent(session: Session, ids: Collection[UUID]) -> list[Sent]:
+    """Those of these deliveries that were ended."""
+    query = _sent().where(
+        deliveries.c.id.in_(list(ids)),
+        deliveries.c.state.in_([State.CANCELLED, State.ACKNOWLEDGED, State.REJECTED]),
+        deliveries.c.agency_id.is_not(None),
+        deliveries.c.alert_id.is_not(None),
+    )
+    return [Sent(*row) for row in (await session.execute(query)).all()]
+
+
+async def note_transmitted(session: Session, delivery_id: UUID, at: datetime) -> None:
+    """An attempt that could not be stopped got through."""
+    await session.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.transmitted_at.is_(None))
+        .values(transmitted_at=at)
+    )

@@ -1,10 +1,20 @@
 """Door 1, HTTP: parse, call one use case, shape the answer."""
 
-from notifier.router import alerts, conservation, deliveries, endpoints, inbox, internal, obligations
+from notifier.router import (
+    alerts,
+    conflicts,
+    conservation,
+    deliveries,
+    endpoints,
+    inbox,
+    internal,
+    obligations,
+)
 
 ROUTERS = (
     alerts.router,
     obligations.router,
+    conflicts.router,
     deliveries.router,
     inbox.router,
     endpoints.router,

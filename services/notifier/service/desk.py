@@ -1,6 +1,6 @@
 """What every use case needs beside its session and the hour; put together by ``app``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -25,6 +25,10 @@ class Lanes(Protocol):
 
     def wake(self, waiting: Mapping[UUID, Sequence[UUID]]) -> None:
         """Say that these deliveries wait, by endpoint."""
+        ...
+
+    def drop(self, delivery_ids: Collection[UUID]) -> None:
+        """Say that these must not leave any more, claimed or not."""
         ...
 
 

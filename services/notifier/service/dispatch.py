@@ -96,6 +96,7 @@ class Dispatcher:
         self._desk: Desk | None = None
         self._lanes: dict[UUID, Lane] = {}
         self._in_hand: set[UUID] = set()
+        self._dropped: set[UUID] = set()
         self._order = count()
         self._tasks: set[asyncio.Task[None]] = set()
         self._results: list[tuple[Claimed, Result]] = []
@@ -146,6 +147,16 @@ class Dispatcher:
             # Whoever wakes does not say how urgent it is: looked at first, then claimed in the true order.
             lane.hints.update((one, 0) for one in ids if one not in self._in_hand)
         self._hungry.set()
+
+    def drop(self, delivery_ids: Collection[UUID]) -> None:
+        """Let none of these leave any more: what is claimed here stays where it is, the rest is forgotten.
+
+        Workers of other processes see it at their second look, taken when a notice waited for a place.
+        """
+        for lane in self._lanes.values():
+            for one in delivery_ids:
+                lane.hints.pop(one, None)
+        self._dropped.update(self._in_hand.intersection(delivery_ids))
 
     # The work
 
@@ -277,6 +288,8 @@ class Dispatcher:
         keys = tuple(self._open(one.endpoint_id, no, sealed) for no, sealed in one.sealed_keys)
         if (not keys and one.kind == WEBHOOK) or not await self._is_still_ours(one):
             return Answer(Outcome.UNSENDABLE)
+        if one.delivery_id in self._dropped:
+            return Answer(Outcome.UNSENDABLE)
         try:
             url = open_address(self.desk.keys, one.endpoint_id, one.url)
         except SealBroken:
@@ -321,6 +334,7 @@ class Dispatcher:
                     await asyncio.sleep(PAUSE_SECONDS)
                     continue
                 self._in_hand.difference_update(one.delivery_id for one, _ in batch)
+                self._dropped.difference_update(one.delivery_id for one, _ in batch)
                 for one, result in batch:
                     self._remember(one, result)
             if stop.is_set() and not self._tasks:

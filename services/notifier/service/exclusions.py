@@ -1,16 +1,22 @@
 """Who is shut out of an alert: the one question that every way of sending and of reading asks."""
 
+import base64
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from common.contracts.notifier import ConflictRaised
 from common.db import Session
 from common.identity import Principal
 from common.ids import new_id
+from common.outbox import add as publish
+from common.sealing import seal
 from notifier.domain.exclusion import Exclusion, Held
 from notifier.domain.resolution import Directory
 from notifier.repository import exclusions as exclusion_rows
+from notifier.service.desk import Desk
 
 Pair = tuple[UUID, UUID]
 """An alert and an agency."""
@@ -139,3 +145,42 @@ async def _held(
     if not agencies or all(each.role is None for each in found):
         return {}
     return await exclusion_rows.list_held(session, agencies)
+
+
+async def tell_raised(
+    session: Session,
+    desk: Desk,
+    alert_id: UUID,
+    marks: Sequence[str],
+    agencies: Collection[UUID],
+    assignees: Mapping[UUID, UUID],
+    *,
+    at: datetime,
+) -> None:
+    """Tell intake and casework whom they must not answer any more."""
+    denied, closed = seal_conflict(desk, alert_id, marks, agencies, assignees)
+    event = ConflictRaised(alert_id=alert_id, raised_at=at, denied=denied, shut_out=closed)
+    await publish(session, event, subject=alert_id, now=lambda: at)
+
+
+def seal_conflict(
+    desk: Desk,
+    alert_id: UUID,
+    marks: Sequence[str],
+    agencies: Collection[UUID],
+    assignees: Mapping[UUID, UUID],
+) -> tuple[str, str]:
+    """The same for intake and for casework, each readable by itself alone."""
+    aad = str(alert_id).encode()
+    for_casework = {
+        "agencies": sorted(str(agency) for agency in agencies),
+        "assignees": {str(duty): str(agency) for duty, agency in assignees.items()},
+    }
+    return (
+        base64.b64encode(
+            seal(desk.keys.sealing_public("denial"), json.dumps(list(marks)).encode(), aad)
+        ).decode(),
+        base64.b64encode(
+            seal(desk.keys.sealing_public("assignee"), json.dumps(for_casework).encode(), aad)
+        ).decode(),
+    )

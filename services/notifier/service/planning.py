@@ -29,7 +29,7 @@ from notifier.repository import obligations as obligation_rows
 from notifier.repository.directory import Route, find_directory, find_routes
 from notifier.repository.records import act, add_acts, add_escalations
 from notifier.service.desk import Desk
-from notifier.service.exclusions import guard, store_implied
+from notifier.service.exclusions import guard, store_implied, tell_raised
 from notifier.service.ledger import NOBODY_OBLIGED, alert_facts, alert_row, notice_duty, obligation_row
 from notifier.service.notices import Written, write
 
@@ -46,6 +46,7 @@ class _Draft:
     planned: Plan
     reporter: UUID | None
     excluded: Sequence[Exclusion]
+    shut_out: frozenset[UUID]
     traceparent: str | None
     row: Mapping[str, Any]
 
@@ -67,7 +68,10 @@ async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received]
     if not drafts:
         return
     for draft in drafts:
-        await store_implied(session, draft.excluded, raised_by=draft.event.reporter, since=now)
+        if draft.excluded:
+            alert_id, marks = draft.event.alert_id, [each.mark for each in draft.excluded]
+            await store_implied(session, draft.excluded, raised_by=draft.event.reporter, since=now)
+            await tell_raised(session, desk, alert_id, marks, draft.shut_out, {}, at=now)
     agencies = {d.agency for draft in drafts for d in draft.planned.deliveries if d.agency is not None}
     routes = await find_routes(session, agencies, now=now)
     promised: Counter[UUID] = Counter()
@@ -129,7 +133,9 @@ async def _draft(
     )
     planned = plan(evaluation, guarded.directory, case, new_id)
     row = alert_row(event, facts, edition, evaluation, planned, place, sealed, one.traceparent, now=now)
-    return _Draft(event, edition, evaluation, planned, reporter, excluded, one.traceparent, row)
+    return _Draft(
+        event, edition, evaluation, planned, reporter, excluded, guarded.excluded, one.traceparent, row
+    )
 
 
 def _place(event: AlertReceived) -> str:

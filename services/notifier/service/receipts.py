@@ -31,6 +31,7 @@ from notifier.service.desk import Desk
 from notifier.service.escalation import end_silence
 from notifier.service.exclusions import is_shut_out
 from notifier.service.grants import receipt_aad
+from notifier.service.known import note_known
 from notifier.service.transmission import holders_informed, note_moved
 
 
@@ -195,6 +196,7 @@ async def open_content(
     moved = await delivery_rows.mark_opened(session, delivery_id, at=at)
     if moved is None:
         return
+    await note_known(session, {delivery_id: at}, "opened_at", now=now)
     await note_moved(session, [moved], "opened", now=now)
     await holders_informed(session, desk, [moved], now=now)
     await add_acts(

@@ -6,12 +6,13 @@ from datetime import datetime
 
 from common.db import Session
 from notifier.domain.channel import Answer
-from notifier.domain.delivery import RESULT, Reason, State, step
+from notifier.domain.delivery import RESULT, Outcome, Reason, State, step
 from notifier.domain.schedule import next_alarm, next_attempt
 from notifier.repository import claims
 from notifier.repository.claims import Claimed, Result
 from notifier.service.desk import Desk
 from notifier.service.escalation import climb_dead
+from notifier.service.known import note_known
 from notifier.service.transmission import holders_informed, note_moved
 
 _CHANCE = random.Random()  # noqa: S311  # spreads retries; nothing secret hangs on it
@@ -55,6 +56,14 @@ async def write_results(session: Session, desk: Desk, results: Sequence[Result],
     if transmitted:
         await note_moved(session, transmitted, "transmitted", now=now)
         await holders_informed(session, desk, transmitted, now=now)
+    moved = {each.delivery_id for each in transmitted}
+    late = {
+        result.delivery_id: result.ended_at
+        for result in results
+        if result.outcome is Outcome.ACCEPTED and result.delivery_id not in moved
+    }
+    if late:
+        await note_known(session, late, "transmitted_at", now=now)
     if died:
         await note_moved(session, died, "failed", now=now)
         await climb_dead(session, desk, died, now=now)

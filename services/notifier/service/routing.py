@@ -132,19 +132,39 @@ async def dispatch_duties(
                 due_at=row.due_at,
             )
         )
-    planned = load(freight, await delivery_rows.last_numbers(session, alert_id), new_id)
-    duties = {row.id: notice_duty(row) for row in rows}
-    routes = await find_routes(session, {d.agency for d in planned if d.agency is not None}, now=now)
-    written = write(desk, alert_id, planned, duties, routes, traceparent=alert.traceparent, now=now)
-    await store(session, desk, alert_id, written, now=now)
-    await add_handles(session, desk, alert, (d.agency for d in planned if d.agency is not None))
+    planned = await send_freight(session, desk, alert, freight, rows, now=now)
     for delivery in planned:
         for obligation_id in delivery.obligations:
             values = {"delivery_id": delivery.id, "dispatch_at": None}
             if delivery.agency is not None:
                 values["recipient_agency_id"] = delivery.agency
             await obligation_rows.set_obligation(session, obligation_id, values)
-    await _cancel(session, alert_id, kept, now=now)
+    await withhold_duties(session, alert_id, kept, now=now)
+
+
+async def send_freight(
+    session: Session,
+    desk: Desk,
+    alert: AlertRow,
+    freight: Sequence[Freight],
+    rows: Sequence[Row],
+    *,
+    now: datetime,
+) -> Sequence[PlannedDelivery]:
+    """Store further notices of an alert that was planned before, and send them after the commit.
+
+    The caller holds the alert's lock, and has asked who is shut out since it got it.
+
+    Args:
+        rows: the duties that the notices name.
+    """
+    planned = load(freight, await delivery_rows.last_numbers(session, alert.id), new_id)
+    duties = {row.id: notice_duty(row) for row in rows}
+    routes = await find_routes(session, {d.agency for d in planned if d.agency is not None}, now=now)
+    written = write(desk, alert.id, planned, duties, routes, traceparent=alert.traceparent, now=now)
+    await store(session, desk, alert.id, written, now=now)
+    await add_handles(session, desk, alert, (d.agency for d in planned if d.agency is not None))
+    return planned
 
 
 def _told(row: Row, guarded: Guarded, territory: str, now: datetime) -> Party:
@@ -211,12 +231,13 @@ async def _withhold(session: Session, alert: AlertRow, lost: Unrouted, reason: s
     """The only holder must not be told: the delivery ends, its duties are withheld."""
     duties = await obligation_rows.list_of_delivery(session, lost.id)
     await delivery_rows.cancel(session, lost.id)
-    await _cancel(session, alert.id, [(row, reason) for row in duties], now=now)
+    await withhold_duties(session, alert.id, [(row, reason) for row in duties], now=now)
 
 
-async def _cancel(
+async def withhold_duties(
     session: Session, alert_id: UUID, kept: Sequence[tuple[Row, str]], *, now: datetime
 ) -> None:
+    """Duties that must not be carried out any more, each with the code that says why."""
     for row, _ in kept:
         await obligation_rows.set_obligation(
             session, row.id, {"state": "cancelled", "dispatch_at": None, "next_check_at": None}

@@ -11,7 +11,7 @@ from common.keys import KeyRing
 from common.sealing import SealBroken, aead_open, aead_seal, blind_index, new_key, seal, unseal
 
 
-@pytest.mark.parametrize("name", ["content", "reporter", "routing", "assignee"])
+@pytest.mark.parametrize("name", ["content", "reporter", "denial", "routing", "assignee"])
 def test_sealing_needs_no_secret_and_opening_does(keys: KeyRing, name: str) -> None:
     sealed = seal(keys.sealing_public(name), b"a name", b"alerts.child:1")
     assert b"a name" not in sealed

@@ -36,6 +36,7 @@ EXPECTED = {
     (State.DEAD, Fact.RECEIPT): State.ACKNOWLEDGED,
     (State.DEAD, Fact.REJECTION): State.REJECTED,
     (State.DEAD, Fact.REDRIVEN): State.WAITING,
+    **{(state, Fact.SHUT_OUT): State.CANCELLED for state in (*OPEN, State.DEAD)},
 }
 
 

@@ -1,0 +1,349 @@
+"""A conflict of interest that becomes known while an alert runs: a clean loss, and nobody is left untold."""
+
+import asyncio
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from common.contracts.intake import ContentOpened
+from common.ids import pairwise
+from common.sealing import unseal
+from common.telemetry import Telemetry
+from common.testing import FrozenNow
+from notifier.models import attempts, audit, deliveries, exclusions, obligations
+from notifier.service import clocks, overdue
+from tests.factories.notifier import Ledger, eventually, hanging, honest, receiving, working
+from tests.service.notifier.conftest import House
+
+POLICE = "internal_affairs"
+BODY = "regional_child_rights_body"
+SCHOOL = "education_org"
+OMBUDSMAN = "regional_child_ombudsman"
+REASON = "Қызметкердің ағасы сол бөлімде істейді"
+
+
+def handle(house: House, alert_id: UUID, role: str) -> UUID:
+    return pairwise(house.ledger.keys.secret("pairwise"), alert_id, house.ledger.agencies[role])
+
+
+@pytest.fixture
+async def above(house: House) -> UUID:
+    """The body above the police of the district."""
+    superior = await house.ledger.register("central_state_body", "KZ")
+    police = house.ledger.agencies[POLICE]
+    await house.ledger.register(POLICE, agency_id=police, version=2, superior=superior)
+    return superior
+
+
+@pytest.fixture
+async def alert_id(house: House, above: UUID) -> UUID:
+    alert = house.ledger.alert()
+    await house.ledger.take(alert)
+    return UUID(str(alert.alert_id))
+
+
+async def post(
+    house: House, alert_id: UUID, by: str, body: dict[str, Any], *, subject: str = "client-1"
+) -> httpx.Response:
+    return await house.client.post(
+        f"/v1/alerts/{handle(house, alert_id, by)}/conflicts",
+        json=body,
+        headers=house.as_agency(by, subject=subject),
+    )
+
+
+async def flag(house: House, alert_id: UUID, shut: str = POLICE, by: str = BODY) -> httpx.Response:
+    body = {"agency": str(house.ledger.agencies[shut]), "reason": REASON}
+    return await post(house, alert_id, by, body)
+
+
+async def pull(house: House, role: str) -> list[dict[str, Any]]:
+    answer = await house.get("/v1/inbox", house.as_agency(role))
+    return list(answer.json()["items"])
+
+
+async def test_what_waits_is_cancelled_and_the_body_above_is_told(
+    house: House, alert_id: UUID, above: UUID
+) -> None:
+    answer = await flag(house, alert_id)
+    assert answer.status_code == 201, answer.text
+    assert set(answer.json()) == {"id", "state", "since", "lifted_at"}
+    ended, new = sorted(await house.rows(deliveries, role=POLICE), key=lambda row: row.agency_id == above)
+    assert (ended.state, ended.transmitted_at) == ("cancelled", None)
+    assert (new.agency_id, new.state, new.notice_no) == (above, "waiting", 1)
+    [told] = await house.rows(obligations, rule="R136-8a")
+    assert (told.delivery_id, told.recipient_agency_id, told.state) == (new.id, above, "open")
+    assert await pull(house, POLICE) == []
+    headers = house.headers("notifier", agency=above, bodies=("central_state_body",), territory="KZ")
+    [item] = (await house.get("/v1/inbox", headers)).json()["items"]
+    assert item["notice"]["duties"][0]["rule"] == "R136-8a"
+    [met] = await house.rows(obligations, rule="R136-8a")
+    assert met.state == "met"
+
+
+async def test_what_was_sent_is_hidden_and_what_was_known_is_written_down(
+    house: House, alert_id: UUID, above: UUID, now: FrozenNow
+) -> None:
+    [item] = await pull(house, POLICE)
+    now.move(timedelta(minutes=3))
+    opened = ContentOpened(delivery_id=UUID(item["delivery"]), opened_at=now(), person="client-7")
+    await house.ledger.take(opened)
+    now.move(timedelta(minutes=3))
+    assert (await flag(house, alert_id)).status_code == 201
+    assert await pull(house, POLICE) == []
+    for path in ("", "/obligations", "/deliveries", "/timeline", "/conflicts"):
+        gone = await house.get(f"/v1/alerts/{handle(house, alert_id, POLICE)}{path}", house.as_agency(POLICE))
+        assert gone.status_code == 404, path
+    assert (await house.get(f"/v1/deliveries/{item['delivery']}", house.as_agency(POLICE))).status_code == 404
+    listed = await house.get(f"/v1/alerts/{handle(house, alert_id, BODY)}/conflicts", house.as_agency(BODY))
+    # The coordinating body has been sent its notice, but has it been told? By its role in the alert.
+    [stands] = listed.json()["items"]
+    [known] = stands["known"]
+    assert known["delivery"] == item["delivery"]
+    assert known["transmitted_at"] < known["opened_at"]
+    assert known["acknowledged_at"] is None
+    assert stands["raised_by"] == BODY
+    assert {row.agency_id for row in await house.rows(deliveries, alert_id=alert_id)} >= {above}
+    assert await house.rows(audit, alert_id=alert_id, action="conflict.known")
+
+
+async def test_no_reason_is_kept_in_the_open(house: House, alert_id: UUID) -> None:
+    await flag(house, alert_id)
+    [row] = await house.rows(exclusions)
+    assert REASON.encode() not in row.reason
+    assert REASON not in str(await house.rows(audit))
+    for kind in ("conflict.raised", "obligation.opened"):
+        for data in await house.told(kind):
+            assert str(house.ledger.agencies[POLICE]) not in str(data)
+
+
+async def test_the_others_hear_it_sealed(house: House, alert_id: UUID) -> None:
+    await flag(house, alert_id)
+    [data] = await house.told("conflict.raised")
+    told = json.loads(data)
+    police = str(house.ledger.agencies[POLICE])
+    aad = str(alert_id).encode()
+    marks = unseal(house.ledger.keys.opening("denial"), base64.b64decode(told["denied"]), aad)
+    assert json.loads(marks) == [f"agency:{police}"]
+    closed = unseal(house.ledger.keys.opening("assignee"), base64.b64decode(told["shut_out"]), aad)
+    assert json.loads(closed)["agencies"] == [police]
+
+
+async def test_a_flag_twice_changes_nothing(house: House, alert_id: UUID) -> None:
+    first, second = await flag(house, alert_id), await flag(house, alert_id, by=OMBUDSMAN)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["id"] == second.json()["id"]
+    assert len(await house.rows(deliveries, role=POLICE)) == 2
+    assert len(await house.told("conflict.raised")) == 1
+
+
+async def test_what_a_school_owed_passes_on_with_a_notice_that_names_it(
+    house: House, alert_id: UUID, now: FrozenNow
+) -> None:
+    await pull(house, BODY)
+    owed = await house.rows(obligations, alert_id=alert_id, obliged_agency_id=house.ledger.agencies[SCHOOL])
+    unmet = {row.id: row.rule for row in owed if row.state in ("pending", "open")}
+    assert set(unmet.values()) >= {"R136-11.1"}
+    assert (await flag(house, alert_id, shut=SCHOOL)).status_code == 201
+    now.move(timedelta(minutes=2))
+    for row in await house.rows(obligations, alert_id=alert_id):
+        if row.id in unmet:
+            assert row.obliged_agency_id == house.ledger.agencies[BODY]
+            assert row.state == "pending"
+    further = max(await pull(house, BODY), key=lambda item: int(item["notice"]["notice"]))
+    assert further["notice"]["notice"] == 2
+    assert "R136-11.1" in {duty["rule"] for duty in further["notice"]["duties"]}
+    [passed] = await house.rows(obligations, rule="R136-11.1")
+    assert (passed.state, passed.starts_at) == ("open", now())
+
+
+async def test_every_school_of_the_district_by_its_role(house: House, alert_id: UUID) -> None:
+    answer = await post(house, alert_id, POLICE, {"role": SCHOOL, "reason": REASON})
+    assert answer.status_code == 201
+    school = await house.get(f"/v1/alerts/{handle(house, alert_id, SCHOOL)}", house.as_agency(SCHOOL))
+    assert school.status_code == 404
+
+
+async def test_a_redrive_or_an_alarm_reaches_nobody_who_is_shut_out(
+    house: House, alert_id: UUID, above: UUID, now: FrozenNow
+) -> None:
+    await pull(house, POLICE)
+    await flag(house, alert_id)
+    for _ in range(12):
+        now.move(timedelta(days=1))
+        async with house.ledger.db.transaction() as session:
+            await overdue.look_at_overdue(session, house.ledger.desk, now=now())
+            await clocks.turn_clocks(session, house.ledger.desk, now=now())
+    police = house.ledger.agencies[POLICE]
+    own = [row for row in await house.rows(deliveries, alert_id=alert_id) if row.agency_id == police]
+    assert [row.state for row in own] == ["cancelled"]
+    assert await pull(house, POLICE) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"reason": REASON},
+        {"agency": str(uuid4())},
+        {"agency": str(uuid4()), "role": SCHOOL, "reason": REASON},
+        {"confirms": str(uuid4()), "reason": REASON},
+        {"agency": "x", "reason": REASON},
+        {"agency": str(uuid4()), "reason": " "},
+        {"role": "A'; --", "reason": REASON},
+        {"agency": str(uuid4()), "reason": REASON, "lower": 1},
+        {"agency": str(uuid4()), "reason": REASON, "more": True},
+    ],
+)
+async def test_hostile_flags_are_refused(house: House, alert_id: UUID, body: dict[str, Any]) -> None:
+    answer = await post(house, alert_id, BODY, body)
+    assert answer.status_code == 422, answer.text
+    assert await house.rows(exclusions) == []
+
+
+async def test_whoever_was_not_told_raises_nothing(house: House, alert_id: UUID) -> None:
+    body = {"agency": str(uuid4()), "reason": REASON}
+    stranger = house.as_agency("minors_commission")
+    answers = [
+        await house.client.post(f"/v1/alerts/{known}/conflicts", json=body, headers=stranger)
+        for known in (handle(house, alert_id, "minors_commission"), handle(house, alert_id, POLICE), uuid4())
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.text for answer in answers}) == 1
+    for role, status in (("operator", 403), ("registrar", 403), ("auditor", 403)):
+        answer = await house.client.post(
+            f"/v1/alerts/{alert_id}/conflicts", json=body, headers=house.as_role(role)
+        )
+        assert answer.status_code == status
+
+
+async def lowering(house: House, alert_id: UUID, by: str, **more: Any) -> httpx.Response:
+    body = {"agency": str(house.ledger.agencies[SCHOOL]), "reason": "тексерілді", "lower": True}
+    return await post(house, alert_id, by, body, **more)
+
+
+async def test_two_bodies_lower_it_together(house: House, alert_id: UUID) -> None:
+    await flag(house, alert_id, shut=SCHOOL)
+    asked = await lowering(house, alert_id, BODY)
+    assert asked.status_code == 202, asked.text
+    proposal = asked.json()["proposal"]
+    for by, subject in ((BODY, "client-1"), (BODY, "client-2")):
+        again = await post(house, alert_id, by, {"confirms": proposal}, subject=subject)
+        assert again.status_code == 409, again.text
+    assert (await post(house, alert_id, OMBUDSMAN, {"confirms": proposal})).status_code == 403
+    assert (await post(house, alert_id, POLICE, {"confirms": str(uuid4())})).status_code == 404
+    hidden = await house.get(f"/v1/alerts/{handle(house, alert_id, SCHOOL)}", house.as_agency(SCHOOL))
+    assert hidden.status_code == 404
+    done = await post(house, alert_id, POLICE, {"confirms": proposal}, subject="client-9")
+    assert (done.status_code, done.json()["state"]) == (200, "lifted")
+    seen = await house.get(f"/v1/alerts/{handle(house, alert_id, SCHOOL)}", house.as_agency(SCHOOL))
+    assert seen.status_code == 200
+    once_more = await post(house, alert_id, POLICE, {"confirms": proposal}, subject="client-9")
+    assert once_more.json() == done.json()
+    assert len(await house.told("conflict.lowered")) == 1
+    raised = await flag(house, alert_id, shut=SCHOOL)
+    assert raised.status_code == 201
+    assert raised.json()["since"] > done.json()["lifted_at"]
+
+
+async def test_nobody_else_asks_to_lower_it(house: House, alert_id: UUID) -> None:
+    await flag(house, alert_id, shut=SCHOOL)
+    assert (await lowering(house, alert_id, OMBUDSMAN)).status_code == 403
+    listed = await house.get(
+        f"/v1/alerts/{handle(house, alert_id, OMBUDSMAN)}/conflicts", house.as_agency(OMBUDSMAN)
+    )
+    assert listed.status_code == 404
+
+
+# --- against a worker that is sending ---------------------------------------------------------------------
+
+
+async def raise_directly(ledger: Ledger, alert_id: UUID, shut: str) -> None:
+    from common.identity import Principal  # noqa: PLC0415  # beside its only use
+    from notifier.domain.exclusion import Exclusion  # noqa: PLC0415  # see above
+    from notifier.service import conflicts, reading  # noqa: PLC0415  # see above
+
+    body = ledger.agencies[BODY]
+    caller = Principal("client-1", "agency", body, (BODY,), "KZ-75")
+    known = pairwise(ledger.keys.secret("pairwise"), alert_id, body)
+    async with ledger.db.transaction() as session:
+        seen = await reading.see_alert(session, caller, known)
+        exclusion = Exclusion(alert_id, agency_id=ledger.agencies[shut])
+        await conflicts.raise_conflict(
+            session, ledger.desk, caller, seen, exclusion, REASON, now=ledger.now()
+        )
+
+
+async def rows_of(ledger: Ledger, table: Any) -> list[Any]:
+    from sqlalchemy import select  # noqa: PLC0415  # beside its only use
+
+    async with ledger.db.reading() as session:
+        return list((await session.execute(select(table))).all())
+
+
+async def test_what_is_claimed_and_waits_for_a_place_does_not_leave_any_more(
+    live: Ledger, telemetry: Telemetry
+) -> None:
+    """One place at the endpoint and it hangs: the second notice is claimed when the flag comes."""
+    async with receiving(hanging) as receiver:
+        await live.connect(POLICE, receiver.url, concurrency=1)
+        async with working(live, telemetry):
+            first, second = live.alert(), live.alert()
+            await live.take(first)
+            await eventually(lambda: _answered(receiver.requests))
+            await live.take(second)
+            await raise_directly(live, second.alert_id, POLICE)
+            handles = [
+                str(pairwise(live.keys.secret("pairwise"), one.alert_id, live.agencies[POLICE]))
+                for one in (first, second)
+            ]
+            await asyncio.sleep(2.6)  # the first attempt times out after two seconds and frees the place
+    bodies = [request.body.decode() for request in receiver.requests]
+    assert any(handles[0] in body for body in bodies)
+    assert not any(handles[1] in body for body in bodies)
+    police = live.agencies[POLICE]
+    [ended] = [
+        row for row in await rows_of(live, deliveries)
+        if row.agency_id == police and row.alert_id == second.alert_id
+    ]  # fmt: skip
+    assert (ended.state, ended.transmitted_at) == ("cancelled", None)
+
+
+async def _answered(requests: list[Any]) -> bool:
+    return bool(requests)
+
+
+async def test_what_was_already_on_the_wire_is_recorded_as_known(live: Ledger, telemetry: Telemetry) -> None:
+    """The flag commits while the request is with the agency; its 200 comes afterwards."""
+    gate = asyncio.Event()
+
+    async def slow(receiver: Any, request: Any, body: bytes) -> Any:
+        await gate.wait()
+        return await honest(receiver, request, body)
+
+    async with receiving(slow) as receiver:
+        await live.connect(POLICE, receiver.url)
+        async with working(live, telemetry):
+            alert = live.alert()
+            await live.take(alert)
+            await eventually(lambda: _answered(receiver.requests))
+            await raise_directly(live, alert.alert_id, POLICE)
+            [before] = await rows_of(live, exclusions)
+            assert "attempted_at" in before.known[0]
+            gate.set()
+
+            async def written() -> bool:
+                [row] = await rows_of(live, exclusions)
+                return "transmitted_at" in row.known[0]
+
+            await eventually(written)
+    police = live.agencies[POLICE]
+    [row] = [row for row in await rows_of(live, deliveries) if row.agency_id == police]
+    assert row.state == "cancelled"
+    assert row.transmitted_at is not None
+    assert [one.outcome for one in await rows_of(live, attempts) if one.delivery_id == row.id] == ["accepted"]
