@@ -126,6 +126,20 @@ async def list_of_alert(session: Session, alert_id: UUID) -> list[DeliveryView]:
     return await _views(session, (await session.execute(query)).all())
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """To which alert a delivery belongs; to none for a test notice."""
+
+    alert_id: UUID | None
+
+
+async def find_place(session: Session, delivery_id: UUID) -> Place | None:
+    """Where a delivery belongs, without anything else of it."""
+    query = select(deliveries.c.alert_id).where(deliveries.c.id == delivery_id)
+    row = (await session.execute(query)).first()
+    return None if row is None else Place(row[0])
+
+
 async def find_delivery(session: Session, delivery_id: UUID) -> DeliveryView | None:
     """One delivery."""
     query = select(*_COLUMNS).where(deliveries.c.id == delivery_id)

@@ -34,7 +34,7 @@ async def list_alerts(
         next=write_cursor(last.alert.received_at.isoformat(), str(last.shown_id)) if last else None,
     )
     tag = f'"{hashlib.sha256(page.model_dump_json().encode()).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    headers = {"ETag": tag, "Cache-Control": "no-store"}
     if if_none_match is not None and tag in (one.strip() for one in if_none_match.split(",")):
         return Response(status_code=304, headers=headers)  # type: ignore[return-value]  # FastAPI sends it as it is
     response.headers.update(headers)

@@ -18,7 +18,7 @@ from notifier.repository import views
 from notifier.repository.alerts import AlertRow
 from notifier.repository.views import DeliveryView
 from notifier.service.desk import Desk
-from notifier.service.exclusions import hidden_alerts, is_shut_out
+from notifier.service.exclusions import hidden_alerts
 from notifier.service.receipts import open_receipt
 
 
@@ -58,9 +58,11 @@ async def see_alert(session: Session, caller: Principal, alert_id: UUID) -> Seen
         if alert is None:
             raise AlertUnknown
         return Seen(alert, alert.id, Viewer(sight, None), is_reporter=False)
+    # Asked before anything is known of the id: a hidden alert must not take longer than a missing one.
+    hidden = await hidden_alerts(session, caller)
     if known is None or caller.agency is None or known.agency_id != caller.agency:
         raise AlertUnknown
-    if await is_shut_out(session, known.alert_id, caller):
+    if known.alert_id in hidden:
         raise AlertUnknown
     alert = await alert_rows.find_alert(session, known.alert_id)
     if alert is None:
@@ -215,8 +217,13 @@ async def see_delivery(session: Session, desk: Desk, caller: Principal, delivery
         DeliveryUnknown: there is none that this caller may see.
     """
     sight = sight_of(caller.role, caller.bodies)
-    delivery = await views.find_delivery(session, delivery_id) if sight is not None else None
-    if sight is None or delivery is None:
+    # A hidden delivery must not take longer than a missing one: both end before anything is put together.
+    hidden = await hidden_alerts(session, caller)
+    place = await views.find_place(session, delivery_id)
+    if sight is None or place is None or place.alert_id in hidden:
+        raise DeliveryUnknown
+    delivery = await views.find_delivery(session, delivery_id)
+    if delivery is None:
         raise DeliveryUnknown
     if sight is Sight.EVERYTHING:
         return tell(desk, delivery, Viewer(sight, None), delivery.alert_id)
@@ -228,8 +235,6 @@ async def see_delivery(session: Session, desk: Desk, caller: Principal, delivery
             raise DeliveryUnknown
         return tell(desk, delivery, viewer, None)
     handles = await views.handles_of(session, [delivery.alert_id], caller.agency)
-    if await is_shut_out(session, delivery.alert_id, caller):
-        raise DeliveryUnknown
     if delivery.alert_id not in handles or not _sees(viewer, delivery):
         raise DeliveryUnknown
     return tell(desk, delivery, viewer, handles[delivery.alert_id])
