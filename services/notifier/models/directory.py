@@ -76,6 +76,8 @@ endpoint_versions = Table(
     Column("url", String(2048), nullable=False),
     Column("concurrency", Integer, nullable=False),
     Column("receipt_key", String(64)),
+    # When we heard of it: a key that this version replaced is believed for a while from then on.
+    Column("taken_at", UTCDateTime),
     # Step of the agency's ladder, and when somebody answers there; null is always.
     Column("rung", SmallInteger, nullable=False, server_default=text("0")),
     Column("hours", Json),

@@ -29,6 +29,7 @@ class Addressed:
     receipt_key: str | None
     rung: int
     escalates_id: UUID | None
+    older_receipt_key: str | None = None
 
 
 async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | None:
@@ -76,6 +77,44 @@ async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | Non
         row.rung,
         row.escalates_id,
     )
+
+
+async def find_older_key(session: Session, delivery_id: UUID, *, since: datetime) -> str | None:
+    """The receipt key that the endpoint's present one replaced, if that was after ``since``.
+
+    A version that changed something else does not count: the present key is as old as its first version.
+    """
+    present = endpoint_versions.alias("present")
+    query = (
+        select(present.c.agency_id, present.c.endpoint_id, present.c.version, present.c.receipt_key)
+        .join(
+            deliveries,
+            and_(
+                present.c.agency_id == deliveries.c.agency_id,
+                present.c.endpoint_id == deliveries.c.endpoint_id,
+                present.c.version == deliveries.c.endpoint_version,
+            ),
+        )
+        .where(deliveries.c.id == delivery_id)
+    )
+    now = (await session.execute(query)).first()
+    if now is None or now.receipt_key is None:
+        return None
+    versions = await session.execute(
+        select(endpoint_versions.c.receipt_key, endpoint_versions.c.taken_at)
+        .where(
+            endpoint_versions.c.agency_id == now.agency_id,
+            endpoint_versions.c.endpoint_id == now.endpoint_id,
+            endpoint_versions.c.version <= now.version,
+        )
+        .order_by(endpoint_versions.c.version.desc())
+    )
+    changed_at: datetime | None = None
+    for key, taken_at in versions.all():
+        if key != now.receipt_key:
+            return key if changed_at is not None and changed_at > since else None
+        changed_at = taken_at
+    return None
 
 
 async def find_receipt(session: Session, delivery_id: UUID) -> tuple[str, bytes] | None:

@@ -149,8 +149,11 @@ def _read(kind: str, body: bytes, addressed: Addressed) -> Receipt | Flaw:
     if addressed.receipt_key is None:
         # Nobody told us with which key to check it: a signature that proves nothing must not look like one.
         return Flaw.WRONG_SIGNATURE
-    payload = _verified(body, addressed.receipt_key)
-    return Flaw.WRONG_SIGNATURE if payload is None else _parsed(payload)
+    for key in (addressed.receipt_key, addressed.older_receipt_key):
+        payload = None if key is None else _verified(body, key)
+        if payload is not None:
+            return _parsed(payload)
+    return Flaw.WRONG_SIGNATURE
 
 
 def _verified(body: bytes, receipt_key: str) -> bytes | None:

@@ -82,6 +82,7 @@ async def take_endpoint(session: Session, desk: Desk, event: EndpointRegistered,
         "url": stored_address(event.url, event.sealed_url),
         "concurrency": event.concurrency,
         "receipt_key": event.receipt_key,
+        "taken_at": now,
         "rung": event.rung,
         "hours": None if event.hours is None else event.hours.model_dump(mode="json"),
     }

@@ -1,8 +1,8 @@
 """An agency answers a notice, or shows that it read the content."""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,9 @@ from notifier.service.grants import receipt_aad
 from notifier.service.known import note_known
 from notifier.service.transmission import holders_informed, note_moved
 
+KEYS_OVERLAP = timedelta(days=1)
+"""How long receipts may be signed with the key before: an agency's machines change over one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -60,7 +63,10 @@ async def find_addressed(
         raise DeliveryUnknown
     if addressed.alert_id is not None and await is_shut_out(session, addressed.alert_id, caller):
         raise DeliveryUnknown
-    return addressed
+    if addressed.receipt_key is None:
+        return addressed
+    older = await receipt_rows.find_older_key(session, delivery_id, since=now - KEYS_OVERLAP)
+    return replace(addressed, older_receipt_key=older)
 
 
 async def note_flaw(

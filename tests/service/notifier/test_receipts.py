@@ -12,6 +12,7 @@ from joserfc.jwk import OKPKey
 
 from common.contracts.casework import CaseManagerAppointed
 from common.contracts.intake import ContentOpened
+from common.contracts.registry import EndpointRegistered
 from common.testing import FrozenNow
 from notifier.models import deliveries, notices, obligations, receipts, security_events
 from tests.factories.notifier import T0, a_receipt
@@ -218,3 +219,74 @@ async def test_appointing_a_case_manager_meets_the_duty_of_every_alert_of_the_ca
         ("met", T0 + timedelta(hours=3), evidence)
     ] * 2
     assert len(await house.told("obligation.met")) == 2
+
+
+async def test_a_new_receipt_key_and_the_one_before_are_valid_side_by_side_for_a_day(
+    house: House, now: FrozenNow
+) -> None:
+    old, new = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
+    endpoint = await house.ledger.connect(
+        POLICE, "http://127.0.0.1:9/hook", receipt_key=str(old.as_dict()["x"])
+    )
+
+    async def change(version: int, key: OKPKey, concurrency: int = 4) -> None:
+        await house.ledger.take(
+            EndpointRegistered(
+                endpoint_id=endpoint,
+                agency_id=house.ledger.agencies[POLICE],
+                version=version,
+                kind="webhook",
+                url="http://127.0.0.1:9/hook",
+                concurrency=concurrency,
+                receipt_key=str(key.as_dict()["x"]),
+            )
+        )
+
+    async def status(delivery: UUID, body: bytes, by: OKPKey) -> int:
+        given = json.dumps(a_receipt(delivery, body, at=now().isoformat()))
+        whole = jws.serialize_compact({"alg": "Ed25519"}, given, by, algorithms=["Ed25519"]).encode()
+        told = await answer(house, delivery, whole, house.as_agency(POLICE), "application/jose")
+        return int(told.status_code)
+
+    delivery, body = await addressed(house)
+    await change(2, new)
+    assert await status(delivery, body, OKPKey.generate_key("Ed25519")) == 403
+    assert await status(delivery, body, old) == 201
+    assert await status(delivery, body, new) == 200  # a repeat, by another machine of theirs
+    now.move(timedelta(hours=23))
+    await change(3, new, concurrency=5)  # another change does not lengthen the life of the old key
+    delivery, body = await newest(house)
+    now.move(timedelta(hours=2))
+    assert await status(delivery, body, old) == 403
+    assert await status(delivery, body, new) == 201
+
+
+async def newest(house: House) -> tuple[UUID, bytes]:
+    """A further alert's delivery to the police, and its notice."""
+    known = {row.id for row in await house.rows(deliveries, role=POLICE)}
+    await house.ledger.take(house.ledger.alert(received_at=house.parts.now()))
+    [fresh] = [row for row in await house.rows(deliveries, role=POLICE) if row.id not in known]
+    [notice] = await house.rows(notices, delivery_id=fresh.id)
+    return fresh.id, notice.body
+
+
+async def test_two_clients_one_of_which_crashes_and_one_receipt(house: House) -> None:
+    """F28: what was fetched and not answered is offered again; of two answers one counts."""
+    delivery, body = await addressed(house)
+    police = house.as_agency(POLICE)
+
+    async def fetched() -> set[str]:
+        page = (await house.client.get("/v1/inbox", headers=police)).json()
+        return {item["delivery"] for item in page["items"]}
+
+    first, second = await asyncio.gather(fetched(), fetched())
+    assert str(delivery) in first & second
+    assert str(delivery) in await fetched()  # the first crashed with it in hand
+    given = [json.dumps(a_receipt(delivery, body, reference=one)).encode() for one in ("A-1", "B-2")]
+    answers = await asyncio.gather(*(answer(house, delivery, one, police) for one in given))
+    assert sorted(one.status_code for one in answers) == [200, 201]
+    assert answers[0].json() == answers[1].json()
+    assert str(delivery) not in await fetched()
+    foreign = house.as_agency("psych_support_centre")
+    assert (await answer(house, delivery, given[0], foreign)).status_code == 404
+    assert len(await house.rows(receipts)) == 1
