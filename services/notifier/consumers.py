@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from common.contracts import Event
 from common.contracts.casework import CASE_FACTS, CaseFact, CaseManagerAppointed
-from common.contracts.intake import AlertReceived, ContentOpened
+from common.contracts.intake import AlertCorrected, AlertReceived, AlertWithdrawn, ContentOpened
 from common.contracts.registry import (
     AgencyRegistered,
     AgencyRetired,
@@ -16,7 +16,7 @@ from common.db import Session
 from common.inbox import Effect, Received, Together
 from common.timing import Now
 from notifier.domain.later import LaterFact
-from notifier.service import directory, facts, planning, receipts
+from notifier.service import changes, directory, facts, planning, receipts
 from notifier.service.desk import Desk
 
 APPOINTED = "case_manager.appointed"
@@ -28,6 +28,12 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect | Together]:
 
     async def receive_alerts(session: Session, received: Sequence[Received], *, now: Now) -> None:
         await planning.plan_alerts(session, desk, received, now=now())
+
+    async def correct_alert(session: Session, event: AlertCorrected, *, now: Now) -> None:
+        await changes.correct(session, desk, event, now=now())
+
+    async def withdraw_alert(session: Session, event: AlertWithdrawn, *, now: Now) -> None:
+        await changes.withdraw(session, desk, event, now=now())
 
     async def open_content(session: Session, event: ContentOpened, *, now: Now) -> None:
         await receipts.open_content(
@@ -65,6 +71,8 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect | Together]:
 
     return {
         AlertReceived: Together(receive_alerts),
+        AlertCorrected: correct_alert,
+        AlertWithdrawn: withdraw_alert,
         ContentOpened: open_content,
         CaseManagerAppointed: appoint_case_manager,
         **dict.fromkeys(CASE_FACTS, take_case_fact),

@@ -103,5 +103,13 @@ class ProposalExpired(Conflict):
     """Nobody confirmed this proposal in time; propose it again."""
 
 
+class RatingNotYours(Forbidden):
+    """Only the reporter, the police, the body that coordinates and contact centre 111 may rate an alert."""
+
+
+class FindingNotYours(Forbidden):
+    """Only the police and the body that coordinates may find a report without ground."""
+
+
 class RegistryAway(Unavailable):
     """The registry gave no snapshot."""

@@ -13,7 +13,7 @@ from common.timing import Now
 from notifier.domain.bounce import ReturnPath
 from notifier.domain.conservation import Balance
 from notifier.errors import RegistryAway
-from notifier.service import bounces, clocks, conservation, escalation, facts, overdue, rebuilding
+from notifier.service import bounces, changes, clocks, conservation, escalation, facts, overdue, rebuilding
 from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
 
@@ -51,6 +51,7 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
         "climb_ladders": (escalation.anything_silent, escalation.climb_silent, escalation.ROWS),
         "turn_clocks": (clocks.anything_due, clocks.turn_clocks, clocks.ROWS),
         "settle_facts": (facts.anything_waits, facts.settle_waiting, facts.ROWS),
+        "settle_changes": (changes.anything_waits, changes.settle_waiting, changes.ROWS),
     }
 
     async def fill_directory() -> None:

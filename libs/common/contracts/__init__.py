@@ -7,6 +7,8 @@ REGISTRY: dict[str, type[Event]] = {
     event.type: event
     for event in (
         intake.AlertReceived,
+        intake.AlertCorrected,
+        intake.AlertWithdrawn,
         intake.ContentOpened,
         notifier.ObligationOpened,
         notifier.ObligationMet,

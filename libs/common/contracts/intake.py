@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict
+
 from common.contracts.envelope import Event
 from common.contracts.vocabulary import (
     AgeBand,
@@ -53,6 +55,58 @@ class AlertReceived(Event):
     channel: Channel
     age_band: AgeBand = AgeBand.UNKNOWN
     routing: str
+
+
+class AlertFacts(BaseModel):
+    """What a correction says instead of what was received; codes only, as in ``AlertReceived``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    territory: str
+    kato: str | None = None
+    concerns: tuple[Concern, ...]
+    cyber: bool = False
+    direct_threat: bool = False
+    needs_medical_care: bool = False
+    without_parental_care: bool = False
+    offender_relation: OffenderRelation = OffenderRelation.UNKNOWN
+    parents_may_be_informed: bool | None = None
+    reporter: str
+    reported_by: ReportedBy | None = None
+    occasion: Occasion
+    channel: Channel
+    age_band: AgeBand = AgeBand.UNKNOWN
+
+
+class AlertCorrected(Event):
+    """Its reporter corrected an alert; the former version stays on record and is not served any more.
+
+    Attributes:
+        version: of the sealed record; the first is 1, so a correction is 2 or more. A lower one that
+            comes later changes nothing.
+        routing: as in ``AlertReceived``, with the organisations that the correction implicates.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.alert.corrected.v1"
+    publisher: ClassVar[str] = "intake"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    alert_id: UUID
+    version: int
+    corrected_at: datetime
+    facts: AlertFacts
+    routing: str
+
+
+class AlertWithdrawn(Event):
+    """Its reporter takes an alert back. That travels as information: no duty of the law ends by it."""
+
+    type: ClassVar[str] = "kz.dabyl.alert.withdrawn.v1"
+    publisher: ClassVar[str] = "intake"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    alert_id: UUID
+    withdrawn_at: datetime
 
 
 class ContentOpened(Event):

@@ -31,7 +31,10 @@ class NoticeDuty:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one delivery says; ``silent`` is the role of a subordinate that does not answer."""
+    """What one delivery says; ``silent`` is the role of a subordinate that does not answer.
+
+    ``change`` says what became of the alert since the agency was told: a code, nothing of its content.
+    """
 
     delivery_id: UUID
     number: int
@@ -44,6 +47,7 @@ class Notice:
     sent_at: datetime
     is_test: bool = False
     silent: str | None = None
+    change: str | None = None
 
 
 def instant(moment: datetime | None) -> str | None:
@@ -95,4 +99,6 @@ def _encode(notice: Notice, worded: int) -> bytes:
     }
     if notice.silent is not None:
         document["silent"] = {"role": notice.silent}
+    if notice.change is not None:
+        document["change"] = notice.change
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     CONFLICT_LOWERED = "conflict_lowered"
     LOCK_LIFTED = "lock_lifted"
+    UNFOUNDED = "unfounded"
 
 
 class State(StrEnum):

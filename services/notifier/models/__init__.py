@@ -2,6 +2,7 @@
 
 from common.outbox import add_tables
 from notifier.models.alerts import alert_handles, alerts, obligations
+from notifier.models.changes import changes, fact_versions
 from notifier.models.deliveries import attempts, deliveries, notices, receipts
 from notifier.models.directory import (
     absences,
@@ -28,6 +29,7 @@ __all__ = [
     "alerts",
     "attempts",
     "audit",
+    "changes",
     "deliveries",
     "endpoint_keys",
     "endpoint_versions",
@@ -35,6 +37,7 @@ __all__ = [
     "escalations",
     "evidence",
     "exclusions",
+    "fact_versions",
     "later_facts",
     "mandates",
     "notices",

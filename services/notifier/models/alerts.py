@@ -81,6 +81,8 @@ obligations = Table(
     Column("breach_owner_id", Uuid),
     Column("breach_reason", String(8)),
     Column("evidence_id", Uuid),
+    # Since when the law no longer asks for it on what is known; it stands all the same.
+    Column("overtaken_at", UTCDateTime),
     # For a duty that was opened after the alert: only what happened from then on meets it.
     Column("since", UTCDateTime),
     # Set when the obliged body let its notice go; null when it left by itself.

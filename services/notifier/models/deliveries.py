@@ -68,6 +68,8 @@ deliveries = Table(
     # When the silence began, and when it is looked at next, whatever sending waits for meanwhile.
     Column("silent_since", UTCDateTime),
     Column("climb_at", UTCDateTime),
+    # What became of the alert, where the notice tells that; one notice an agency and change.
+    Column("change_id", Uuid),
     Column("is_test", Boolean, nullable=False, default=False),
     Column("traceparent", String(55)),
     UniqueConstraint("alert_id", "agency_id", "notice_no", "rung"),
@@ -100,6 +102,14 @@ deliveries = Table(
     postgresql_with={"fillfactor": "70"},
 )
 Index("ix_deliveries_alert_id", deliveries.c.alert_id)
+Index(
+    "uq_deliveries_change_id_agency_id",
+    deliveries.c.change_id,
+    deliveries.c.agency_id,
+    unique=True,
+    sqlite_where=text("change_id IS NOT NULL AND rung = 0"),
+    postgresql_where=text("change_id IS NOT NULL AND rung = 0"),
+)
 Index("ix_deliveries_planned_at_id", deliveries.c.planned_at, deliveries.c.id)
 Index("ix_deliveries_agency_id_planned_at", deliveries.c.agency_id, deliveries.c.planned_at)
 Index(

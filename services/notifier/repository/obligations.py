@@ -43,6 +43,7 @@ class Row:
     met_at: datetime | None
     evidence_id: UUID | None
     since: datetime | None
+    overtaken_at: datetime | None
     citation: Mapping[str, str]
     duty: Mapping[str, str]
     territory: str
@@ -72,6 +73,7 @@ _ROW = (
     obligations.c.met_at,
     obligations.c.evidence_id,
     obligations.c.since,
+    obligations.c.overtaken_at,
     obligations.c.citation,
     obligations.c.duty,
     alerts.c.territory,

@@ -2,6 +2,7 @@
 
 from notifier.router import (
     alerts,
+    changes,
     conflicts,
     conservation,
     deliveries,
@@ -13,6 +14,7 @@ from notifier.router import (
 
 ROUTERS = (
     alerts.router,
+    changes.router,
     obligations.router,
     conflicts.router,
     deliveries.router,

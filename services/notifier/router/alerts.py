@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Response
 
 from common.http import After, Limit, Page, Reading, write_cursor
 from common.identity import Caller
+from notifier.router.changes import shown
 from notifier.router.counter import AtCounter, moment_and_id
 from notifier.schemas import AlertOut, TimelineFactOut, TimelineOut
 from notifier.service import reading
@@ -42,10 +43,10 @@ async def list_alerts(
 
 
 @router.get("/{alert_id}", summary="One alert")
-async def get_alert(alert_id: UUID, session: Reading, caller: Caller) -> AlertOut:
-    """Ids, times and counts of states."""
+async def get_alert(alert_id: UUID, session: Reading, caller: Caller, counter: AtCounter) -> AlertOut:
+    """Ids, times, counts of states; what became of it, and who has confirmed having heard that."""
     seen = await reading.see_alert(session, caller, alert_id)
-    return AlertOut.model_validate((await reading.summaries(session, [seen]))[0])
+    return await shown(session, counter, seen)
 
 
 @router.get("/{alert_id}/timeline", summary="Who was told when, and what came of it")

@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from notifier.domain.edition import Phrase
 from notifier.domain.explanation import Language, explain_obligation
 from notifier.service.desk import Desk
+
+OVERTAKEN = Phrase(
+    kk="Кейін белгілі болған жағдайлар бойынша заң мұны енді талап етпейді; міндет өз мерзімімен сақталады",
+    ru="По узнанным позже фактам закон этого больше не требует; обязанность и её срок остаются",
+    en="No longer asked for on these facts; the duty and its clock stand all the same",
+)
 
 LANGUAGES: tuple[Language, ...] = ("kk", "ru", "en")
 
@@ -35,4 +42,7 @@ def explained(desk: Desk, row: Mapping[str, Any]) -> dict[str, Any]:
         ]
         for language in LANGUAGES
     }
+    if row.get("overtaken_at") is not None:
+        for language in LANGUAGES:
+            explanation[language].append(getattr(OVERTAKEN, language))
     return {**row, "explanation": explanation}

@@ -69,6 +69,7 @@ def render(
             receipt_url=receipt_url(desk, delivery.id),
             sent_at=now,
             silent=delivery.silent,
+            change=delivery.change,
         )
     )
     return {"delivery_id": delivery.id, "body": body, "digest": digest(body), "rendered_at": now}
@@ -138,6 +139,7 @@ def write(
             "notice_no": delivery.number,
             "rung": delivery.rung,
             "escalates_id": delivery.escalates,
+            "change_id": delivery.change_id,
             **silence(desk, delivery, now=now),
             "generation": 1,
             "urgency": ORDER[delivery.urgency],
@@ -161,7 +163,7 @@ def write(
             }
             written.deliveries.append(row)
             continue
-        carried = [duties[obligation] for obligation in delivery.obligations]
+        carried = [duties[obligation] for obligation in (*delivery.obligations, *delivery.also)]
         notice = render(desk, delivery, delivery.agency, alert_id, carried, now=now)
         written.notices.append(notice)
         route = routes.get(delivery.agency)

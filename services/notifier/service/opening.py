@@ -1,7 +1,10 @@
 """Duties that are opened later than the alert: by a fact, or because more is known."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from common.db import Session
 from common.ids import new_id
@@ -9,6 +12,7 @@ from common.outbox import add as publish
 from common.telemetry import log
 from notifier.domain.evaluation import Evaluation
 from notifier.domain.facts import Facts
+from notifier.domain.notice import NoticeDuty
 from notifier.domain.planning import Case, Plan, plan
 from notifier.domain.territory import region_of
 from notifier.repository import alerts as alert_rows
@@ -35,9 +39,19 @@ def alert_facts(alert: AlertRow) -> Facts:
     return facts_of({"territory": alert.territory, **alert.facts}, alert.received_at)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan of further duties that is not stored yet, and what it was made with."""
+
+    planned: Plan
+    reporter: UUID | None
+    excluded: frozenset[UUID]
+    numbers: Mapping[UUID, int]
+
+
 async def open_duties(
     session: Session, desk: Desk, alert: AlertRow, evaluation: Evaluation, *, since: datetime, now: datetime
-) -> Plan:
+) -> None:
     """Lay down the duties of an evaluation that the ledger does not hold yet, and send what leaves at once.
 
     Duties and alert must be locked. Holders are those of now; exclusions are asked anew.
@@ -45,6 +59,15 @@ async def open_duties(
     Args:
         since: when they were opened; what happened before does not meet them.
     """
+    prepared = await prepare(session, desk, alert, evaluation, now=now)
+    if prepared.planned.duties:
+        await lay_down(session, desk, alert, prepared.planned, prepared.reporter, since=since, now=now)
+
+
+async def prepare(
+    session: Session, desk: Desk, alert: AlertRow, evaluation: Evaluation, *, now: datetime
+) -> Prepared:
+    """Plan further duties; what is only advised or withheld is noted on the alert at once."""
     edition = desk.lawbook.edition(alert.edition)
     directory = await find_directory(session, alert.territory)
     reporter, _ = open_routing(desk, alert.id, alert.routing)
@@ -59,16 +82,33 @@ async def open_duties(
     numbers = await delivery_rows.last_numbers(session, alert.id)
     planned = plan(evaluation, guarded.directory, case, new_id, numbers)
     await _note_beside(session, alert, evaluation, planned)
-    if not planned.duties:
-        return planned
+    return Prepared(planned, reporter, guarded.excluded, numbers)
+
+
+async def lay_down(
+    session: Session,
+    desk: Desk,
+    alert: AlertRow,
+    planned: Plan,
+    reporter: UUID | None,
+    named: Mapping[UUID, NoticeDuty] | None = None,
+    *,
+    since: datetime,
+    now: datetime,
+) -> None:
+    """Store a plan and send what leaves at once.
+
+    Args:
+        named: duties that stand already and that a notice of the plan names as well.
+    """
     routes = await find_routes(
         session, {d.agency for d in planned.deliveries if d.agency is not None}, now=now
     )
-    duties = {duty.id: notice_duty(duty) for duty in planned.duties}
+    duties = {**(named or {}), **{duty.id: notice_duty(duty) for duty in planned.duties}}
     written = write(
         desk, alert.id, planned.deliveries, duties, routes, traceparent=alert.traceparent, now=now
     )
-    rows = [obligation_row(duty, alert.id, edition.id, since=since) for duty in planned.duties]
+    rows = [obligation_row(duty, alert.id, alert.edition, since=since) for duty in planned.duties]
     await obligation_rows.add_obligations(session, rows)
     await store(session, desk, alert.id, written, now=now)
     await add_handles(session, desk, alert.id, alert.received_at, reporter, planned)
@@ -85,10 +125,10 @@ async def open_duties(
             ),
         ],
     )
-    told = duties_opened(desk, alert.id, region_of(alert.territory), planned)
-    await publish(session, told, subject=alert.id, now=lambda: now)
+    if planned.duties:
+        told = duties_opened(desk, alert.id, region_of(alert.territory), planned)
+        await publish(session, told, subject=alert.id, now=lambda: now)
     log.info("duties_opened", alert_id=str(alert.id), count=len(planned.duties))
-    return planned
 
 
 async def _note_beside(session: Session, alert: AlertRow, evaluation: Evaluation, planned: Plan) -> None:

@@ -145,7 +145,7 @@ async def list_obligations(session: Session, seen: Seen) -> list[dict[str, Any]]
 _OBLIGATION = (
     "id", "rule", "citation", "duty", "kind", "obliged", "recipient", "force", "state", "edition",
     "starts_at", "due_at", "breach_at", "dispatch_at", "met_at", "alarmed_at", "breached_at",
-    "released_at", "waived_at",
+    "released_at", "waived_at", "overtaken_at",
 )  # fmt: skip
 
 

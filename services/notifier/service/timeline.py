@@ -8,10 +8,15 @@ from common.db import Session
 from notifier.repository import views
 from notifier.service.desk import Desk
 from notifier.service.reading import Seen, list_deliveries, list_obligations
+from notifier.service.standing import list_changes
 
 _ORDER = (
     "alert.received",
     "alert.planned",
+    "alert.corrected",
+    "alert.withdrawn",
+    "alert.unfounded",
+    "alert.rerated",
     "clock.started",
     "duty.released",
     "duty.waived",
@@ -40,6 +45,8 @@ async def timeline(session: Session, desk: Desk, seen: Seen) -> list[dict[str, A
         facts += _of_delivery(delivery)
     for obligation in await list_obligations(session, seen):
         facts += _of_obligation(obligation)
+    for change in await list_changes(session, desk, seen):
+        facts.append(_fact(f"alert.{change['change']}", change["at"], no=change["no"]))
     shown: dict[UUID, dict[str, Any]] = {delivery["id"]: delivery for delivery in deliveries}
     for alarm in await views.list_escalations(session, seen.alert.id):
         if alarm.delivery_id in shown:

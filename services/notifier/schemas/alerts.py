@@ -1,12 +1,10 @@
-"""Shapes on the wire."""
+"""Alerts, duties, deliveries and answers on the wire."""
 
-import re
-import unicodedata
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from datetime import datetime
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from common.contracts.vocabulary import AgeBand, Channel, Concern, Occasion, OffenderRelation, ReportedBy
 from common.schemas import In, Out
@@ -14,49 +12,8 @@ from notifier.domain.acting import Act
 from notifier.domain.facts import Facts
 from notifier.domain.proposal import Kind
 from notifier.domain.receipt import Receipt, ReceiptStatus
-
-_DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ].+", re.ASCII | re.DOTALL)
-
-
-def _written_out(value: Any) -> Any:
-    # pydantic would take a bare number for seconds since 1970.
-    if isinstance(value, datetime) or (isinstance(value, str) and _DATE_AND_TIME.fullmatch(value)):
-        return value
-    raise ValueError("not a date and time")
-
-
-def _utc(value: datetime) -> datetime:
-    if not 1990 <= value.year <= 2200:  # also keeps conversion away from the ends of the calendar
-        raise ValueError("out of range")
-    return value.astimezone(UTC)
-
-
-def _sayable(value: str) -> str:
-    if any(unicodedata.category(letter).startswith("C") and letter != "\n" for letter in value):
-        raise ValueError("not text")
-    return value
-
-
-def _printable(value: str) -> str:
-    if not value.strip() or any(unicodedata.category(letter).startswith("C") for letter in value):
-        raise ValueError("not one line of text")
-    return value
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_utc)]
-"""RFC 3339 with an offset; kept in UTC."""
-
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
-"""One line of text."""
-
-Territory = Annotated[str, StringConstraints(pattern=r"^(KZ-[0-9]{2}|[0-9]{9})$")]
-"""ISO 3166-2 or KATO code."""
-
-RoleCode = Annotated[str, StringConstraints(max_length=60, pattern=r"^[a-z][a-z0-9_]*$")]
-Flag = Annotated[bool, Field(strict=True)]
-State = Literal[
-    "waiting", "leased", "transmitted", "acknowledged", "rejected", "dead", "cancelled", "superseded"
-]
+from notifier.schemas.changes import ChangeOut
+from notifier.schemas.words import Flag, Instant, Line, RoleCode, Said, State, Territory, Words
 
 
 class OffenderIn(In):
@@ -124,9 +81,7 @@ class ReceiptIn(In):
     delivery: UUID
     notice_digest: str = Field(pattern=r"^[0-9a-fA-F]{64}$", description="SHA-256 of the notice's bytes")
     status: ReceiptStatus
-    reason: (
-        Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_printable)] | None
-    ) = None
+    reason: Said | None = None
     person: PersonIn
     reference: Line | None = Field(None, description="the agency's own number")
     at: Instant
@@ -174,12 +129,6 @@ class PreviewOut(Out):
     withheld: list[ReasonedDutyOut]
 
 
-Words = Annotated[
-    str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True), AfterValidator(_sayable)
-]
-"""What a person writes as a reason, in their own lines; sealed, never logged."""
-
-
 class ProposalIn(In):
     """Either the reason of who proposes, or the id of what another person proposed."""
 
@@ -222,6 +171,9 @@ class ObligationOut(DutyOut):
     met_at: datetime | None
     alarmed_at: datetime | None
     breached_at: datetime | None
+    overtaken_at: datetime | None = Field(
+        None, description="the law would not ask for it on the facts as known since; it stands all the same"
+    )
     released_at: datetime | None = Field(description="its obliged body let the notice go before its time")
     waived_at: datetime | None
     evidence: UUID | None
@@ -277,6 +229,7 @@ class AlertOut(Out):
     needs_a_person: Literal["nobody_obliged"] | None = Field(
         default=None, description="the law lays no duty on anybody: somebody must look"
     )
+    changes: list[ChangeOut] = Field([], description="when one alert is asked for")
     trace_id: str | None
 
 
