@@ -6,8 +6,8 @@ from alembic import op
 from sqlalchemy import Text
 from sqlalchemy.dialects import postgresql
 
-revision = "0010_pre_changes"
-down_revision = "0009_pre_evidence"
+revision = "0011_pre_changes"
+down_revision = "0010_pre_taken_at"
 branch_labels = None
 depends_on = None
 
