@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from common.bus import Bus
+from common.bus import Bus, Queue
 from common.bus.memory import MemoryBus
 from common.bus.rabbit import RabbitBus
 from common.contracts import Event
@@ -81,6 +81,7 @@ class Service:
         jobs: door 3, time.
         background: long-running work of the worker role; each returns soon after ``stop`` is set.
         prepare: run once after migrations (seed data); must be repeatable.
+        lanes: further queues that its worker reads; probed beside the one of its events.
         close: give back what ``build`` opened (HTTP clients).
     """
 
@@ -90,4 +91,5 @@ class Service:
     jobs: Sequence[Job] = ()
     background: Sequence[Callable[[asyncio.Event], Awaitable[None]]] = ()
     prepare: Sequence[Callable[[], Awaitable[None]]] = ()
+    lanes: Callable[[], Awaitable[Sequence[Queue]]] | None = None
     close: Sequence[Callable[[], Awaitable[None]]] = ()

@@ -18,6 +18,8 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from common.bus import Queue
+from common.bus.canary import QueueWatch
 from common.bus.topology import event_queue
 from common.contracts import REGISTRY
 from common.health import database_answers, health_router
@@ -122,12 +124,19 @@ async def run_both(
 async def _work(service: Service, parts: Parts, stop: asyncio.Event, relay: Relay) -> None:
     inbox: Inbox = service.app.state.inbox
     subscription = None
+    watched: list[Queue] = []
     if service.effects:
+        watched = [event_queue(service.name)]
         subscription = await parts.bus.subscribe(
             event_queue(service.name), inbox.consume, prefetch=EVENTS_IN_HAND
         )
+
+    async def queues() -> Sequence[Queue]:
+        return [*watched, *(await service.lanes() if service.lanes else ())]
+
     jobs = [
         *service.jobs,
+        Job("probe_queues", timedelta(minutes=1), QueueWatch(parts.bus, queues).pass_once),
         Job("forget_old_events", timedelta(hours=6), relay.forget_old),
         Job("forget_old_marks", timedelta(hours=6), inbox.forget_old),
         Job("reconcile_events", EVERY, reconciler_of(service, parts).pass_once),

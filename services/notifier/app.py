@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from common.bus import Queue
+from common.bus.topology import lane_queue
 from common.http import create_app
 from common.parts import Job, Parts, Service
 from notifier.adapters.bounces import Maildir
@@ -58,6 +60,9 @@ def build(settings: Settings, parts: Parts) -> Service:
         async with parts.db.reading() as session:
             return await list_lanes(session)
 
+    async def list_lane_queues() -> Sequence[Queue]:
+        return [lane_queue(str(endpoint_id)) for endpoint_id in await endpoints()]
+
     async def follow_lanes(stop: asyncio.Event) -> None:
         await lanes.follow(endpoints, stop)
 
@@ -88,6 +93,7 @@ def build(settings: Settings, parts: Parts) -> Service:
             *_of_channels(settings, parts, desk, outfit),
         ],
         background=[dispatcher.run, follow_lanes],
+        lanes=list_lane_queues,
         close=[channel.close],
     )
 

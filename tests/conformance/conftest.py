@@ -18,7 +18,7 @@ from tests.parts.rabbit import Rabbit
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is said of RabbitMQ alone has no memory half."""
-    alone = {"rabbit", "own_broker"}
+    alone = {"rabbit", "own_broker", "connection"}
     items[:] = [one for one in items if "memory" not in one.name or not alone & set(_fixtures(one))]
 
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Column, Integer, MetaData, Table, Uuid, func, insert, select
 
 from common import outbox
-from common.bus import Bus, Message
+from common.bus import Bus, Message, Probe
 from common.contracts import Event
 from common.contracts.intake import ContentOpened
 from common.db import NAMING, Database, Session
@@ -112,6 +112,11 @@ class NotedBus:
 
     async def subscribe(self, queue: Any, consumer: Any, *, prefetch: int = 16) -> Any:
         raise NotImplementedError
+
+    async def probe(self, queue: Any, *, seconds: float = 5.0) -> Probe:
+        return Probe.CONFIRMED if self.confirms else Probe.SILENT
+
+    async def rebuild(self, queue: Any) -> None: ...
 
     async def publish(self, messages: Sequence[Message], *, seconds: float = 2.0) -> list[bool]:
         self.published += [message.id for message in messages]

@@ -6,9 +6,12 @@ door confirmed them, wake-ups are disposable pointers to rows (architecture §2.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from common.bus.topology import Exchange, Queue
+
+CANARY_HEADER = "dabyl-canary"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Message:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def is_canary(self) -> bool:
+        """Whether it only asks if its queue lives."""
+        return self.headers.get(CANARY_HEADER) == "1"
+
 
 class Transient(Exception):
     """A consumer's own part is away (its database): keep the message and try again, do not count it."""
@@ -36,6 +44,18 @@ class Transient(Exception):
 Consumer = Callable[[Message], Awaitable[None]]
 """Returns when the effect is stored. Raises ``Transient`` to be asked again; anything else counts
 towards the delivery limit, after which the message is parked."""
+
+
+class Probe(StrEnum):
+    """What came of a canary."""
+
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    """The broker answered and does not take it: the queue is full, or nobody is bound."""
+    SILENT = "silent"
+    """No answer in time: the queue has no leader, or the broker takes nothing at all."""
+    AWAY = "away"
+    """There is no connection."""
 
 
 class Subscription(Protocol):
@@ -73,9 +93,31 @@ class Bus(Protocol):
         """
         ...
 
+    async def probe(self, queue: Queue, *, seconds: float = 5.0) -> Probe:
+        """Publish a canary to exactly this queue and wait for its confirm.
+
+        A passive declare says OK to a queue without a leader (measured); only a confirm proves one. Readers
+        drop canaries unread (``Message.is_canary``).
+        """
+        ...
+
+    async def rebuild(self, queue: Queue) -> None:
+        """Delete the queue with all that it holds and make it anew: the repair of one without a leader."""
+        ...
+
     async def subscribe(self, queue: Queue, consumer: Consumer, *, prefetch: int = 16) -> Subscription:
         """Consume; at least once, at most ``prefetch`` at the same time."""
         ...
 
 
-__all__ = ["Bus", "Consumer", "Exchange", "Message", "Queue", "Subscription", "Transient"]
+__all__ = [
+    "CANARY_HEADER",
+    "Bus",
+    "Consumer",
+    "Exchange",
+    "Message",
+    "Probe",
+    "Queue",
+    "Subscription",
+    "Transient",
+]

@@ -7,7 +7,7 @@ committed, and what was not confirmed is still in the outbox.
 import asyncio
 from collections.abc import Sequence
 
-from common.bus import Consumer, Message, Queue, Transient
+from common.bus import Consumer, Message, Probe, Queue, Transient
 from common.bus.topology import Exchange, readers_of
 from common.telemetry import log
 
@@ -78,6 +78,13 @@ class MemoryBus:
     async def publish(self, messages: Sequence[Message], *, seconds: float = 2.0) -> list[bool]:  # noqa: ARG002  # a reader in this process is awaited, not timed
         """Deliver to every reader and confirm once all of them committed."""
         return list(await asyncio.gather(*(self._deliver(message) for message in messages)))
+
+    async def probe(self, queue: Queue, *, seconds: float = 5.0) -> Probe:  # noqa: ARG002  # nothing to wait for in one process
+        """A queue lives while somebody takes from it."""
+        return Probe.CONFIRMED if self._subscriptions.get(queue.name) else Probe.REFUSED
+
+    async def rebuild(self, queue: Queue) -> None:
+        """Queues need no room here."""
 
     async def subscribe(self, queue: Queue, consumer: Consumer, *, prefetch: int = 16) -> _Subscription:
         """Consume; several subscribers of one queue take turns."""

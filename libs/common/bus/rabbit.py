@@ -21,7 +21,7 @@ from aio_pika.exceptions import (
 )
 from yarl import URL
 
-from common.bus import Consumer, Message, Queue, Transient
+from common.bus import CANARY_HEADER, Consumer, Message, Probe, Queue, Transient
 from common.bus.topology import EXCHANGE_KINDS, PARKED, Exchange, readers_of
 from common.telemetry import log
 
@@ -31,6 +31,7 @@ _POLITE_SECONDS = 2.0
 _DRAIN_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 15
 _RESTORE_SECONDS = 1.0
+_CONSUME_SECONDS = 3.0
 _FAILURES = (AMQPError, OSError, TimeoutError, RuntimeError)
 
 # Its reader logs a traceback for every cut connection; we report the cut ourselves.
@@ -48,6 +49,7 @@ class _Link:
     def __init__(self, url: str) -> None:
         self.lost = asyncio.Event()
         self.declared: set[Queue] = set()
+        self.unanswered: set[_Subscription] = set()
         self.exchanges: dict[Exchange, AbstractExchange] = {}
         self.building = asyncio.Lock()
         self._url = url
@@ -56,11 +58,23 @@ class _Link:
 
     async def open(self) -> None:
         publishing = await self._connect()
-        # on_return_raises: without it an unroutable message looks delivered.
-        channel = await publishing.channel(publisher_confirms=True, on_return_raises=True)
-        channel.close_callbacks.add(lambda *_: self.lost.set())
         for exchange, kind in EXCHANGE_KINDS.items():
+            # A channel each: a queue without a leader holds up its whole channel (measured on 3.10), and a
+            # lane must not hold up events. on_return_raises: else an unroutable message looks delivered.
+            channel = await publishing.channel(publisher_confirms=True, on_return_raises=True)
+            channel.close_callbacks.add(lambda *_: self.lost.set())
             self.exchanges[exchange] = await channel.declare_exchange(exchange, kind, durable=True)
+
+    async def probe(self, queue: Queue, message: aio_pika.Message) -> None:
+        """Publish on a channel of its own, which nothing else waits for."""
+        channel = await self._connections[0].channel(publisher_confirms=True, on_return_raises=True)
+        try:
+            exchange = await channel.get_exchange(str(queue.exchange), ensure=False)
+            await exchange.publish(message, routing_key=queue.canary_key, mandatory=True)
+        finally:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_POLITE_SECONDS):
+                    await channel.close()
 
     async def declare(self, queue: Queue) -> None:
         # A channel of its own: the broker closes it when a queue of this name has other arguments.
@@ -74,6 +88,14 @@ class _Link:
         finally:
             await channel.close()
         self.declared.add(queue)
+
+    async def delete(self, queue: Queue) -> None:
+        channel = await self._connections[0].channel(publisher_confirms=False)
+        try:
+            await channel.queue_delete(queue.name)
+        finally:
+            await channel.close()
+        self.declared.discard(queue)
 
     async def consuming_channel(self) -> AbstractChannel:
         if self._consuming is None:
@@ -120,8 +142,9 @@ class _Subscription:
         channel.close_callbacks.add(ended)
         (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(ended)
         queue = await channel.get_queue(self.queue.name, ensure=False)
-        self._channel, self.link = channel, link
+        self._channel = channel
         tag = await queue.consume(self._receive)
+        self.link = link
         self._stop = lambda: queue.cancel(tag)
 
     async def drop_channel(self) -> None:
@@ -162,6 +185,10 @@ class _Subscription:
             body=incoming.body,
             headers={key: str(value) for key, value in incoming.headers.items()},
         )
+        if message.is_canary:
+            with contextlib.suppress(Exception):
+                await incoming.ack()
+            return
         while True:
             try:
                 await self.consumer(message)
@@ -237,6 +264,41 @@ class RabbitBus:
             return [False] * len(messages)
         return await asyncio.gather(*(self._publish_one(link, message, seconds) for message in messages))
 
+    async def probe(self, queue: Queue, *, seconds: float = 5.0) -> Probe:
+        """Publish an empty message with the canary's header and wait for its confirm."""
+        link = self._link
+        if link is None or link.lost.is_set():
+            return Probe.AWAY
+        canary = aio_pika.Message(
+            b"{}",
+            headers={CANARY_HEADER: "1"},
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id="canary",
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                await link.probe(queue, canary)
+        except (PublishError, DeliveryError):
+            return Probe.REFUSED
+        except TimeoutError:
+            return Probe.SILENT
+        except _FAILURES:
+            return Probe.AWAY
+        return Probe.CONFIRMED
+
+    async def rebuild(self, queue: Queue) -> None:
+        """Delete it and let the repair of lost queues make it again, with its bindings and consumers."""
+        link = self._link
+        if link is None or link.lost.is_set():
+            return
+        try:
+            async with asyncio.timeout(_BUILD_SECONDS):
+                await link.delete(queue)
+        except _FAILURES:
+            link.lost.set()  # not even that works: everything is built again on a new connection
+            return
+        self._repair(link, after=_RESTORE_SECONDS)
+
     async def subscribe(self, queue: Queue, consumer: Consumer, *, prefetch: int = 16) -> _Subscription:
         """Consume now and after every reconnect."""
         subscription = _Subscription(queue, consumer, prefetch, self._pause)
@@ -287,9 +349,11 @@ class RabbitBus:
             # attached to nothing, and no cancellation comes (measured on 3.10).
             self._repair(link, after=_RESTORE_SECONDS)
 
-    def _repair(self, link: _Link, *, after: float = 0.0) -> None:
+    def _repair(self, link: _Link, *, after: float = 0.0, again: _Subscription | None = None) -> None:
         async def complete() -> None:
             await asyncio.sleep(after)
+            if again is not None:
+                link.unanswered.discard(again)
             await self._complete(link)
 
         if not self._is_closing and not link.lost.is_set():
@@ -316,10 +380,22 @@ class RabbitBus:
             if subscription is None:
                 return
             await subscription.drop_channel()
-            await subscription.start(link, lambda one=subscription: self._lose(link, one))  # type: ignore[misc]  # a default binds the loop's value
+            try:
+                async with asyncio.timeout(_CONSUME_SECONDS):
+                    await subscription.start(link, lambda one=subscription: self._lose(link, one))  # type: ignore[misc]  # a default binds the loop's value
+            except TimeoutError:
+                # A queue without a leader answers no consume (measured on 3.10): it must not cost the others
+                # their connection. It is tried again, and the canary finds it meanwhile.
+                log.warning("consume_unanswered", queue=subscription.queue.name)
+                link.unanswered.add(subscription)
+                self._repair(link, after=_CONSUME_SECONDS, again=subscription)
 
     def _is_waiting(self, subscription: _Subscription, link: _Link) -> bool:
-        return not subscription.is_cancelled and subscription.link is not link
+        return (
+            not subscription.is_cancelled
+            and subscription.link is not link
+            and subscription not in link.unanswered
+        )
 
     def _lose(self, link: _Link, subscription: _Subscription) -> None:
         if subscription.link is link:

@@ -31,6 +31,11 @@ class Queue:
     max_length: int
 
     @property
+    def canary_key(self) -> str:
+        """A key that leads to this queue alone."""
+        return f"canary.{self.name.removeprefix('ev.')}" if self.exchange is Exchange.EVENTS else self.keys[0]
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """Declare arguments; changing one is a 406, so the name would have to change with it."""
         arguments: dict[str, Any] = {
@@ -52,8 +57,8 @@ PARKED = Queue("parked", Exchange.PARKED, ("",), 100_000)
 
 def event_queue(service: str) -> Queue:
     """The one queue in which a service finds every event it reads."""
-    keys = tuple(sorted(name for name, event in REGISTRY.items() if service in event.consumers))
-    return Queue(f"ev.{service}", Exchange.EVENTS, keys, 1_000_000)
+    keys = sorted(name for name, event in REGISTRY.items() if service in event.consumers)
+    return Queue(f"ev.{service}", Exchange.EVENTS, (*keys, f"canary.{service}"), 1_000_000)
 
 
 def lane_queue(lane: str) -> Queue:
