@@ -1,0 +1,246 @@
+"""RabbitMQ (3.10 … 4.x) behind the ``Bus`` port.
+
+The connection is ours to lose: one loop connects, declares, subscribes and waits for the end, then
+starts over. A robust connection would restore consumers silently or not at all (a consumer that the
+broker cancelled stays cancelled), so whatever is lost is built again here, where it can be seen.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import aio_pika
+from aio_pika.exceptions import DeliveryError, PublishError
+
+from common.bus import CANARY_HEADER, Consumer, Message, Probe, Queue
+from common.bus.rabbit.link import FAILURES, Link
+from common.bus.rabbit.subscription import RabbitSubscription
+from common.bus.topology import PARKED, Exchange, readers_of
+from common.telemetry import log
+
+_RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
+_BUILD_SECONDS = 15
+_RESTORE_SECONDS = 1.0
+_CONSUME_SECONDS = 3.0
+
+# Its reader logs a traceback for every cut connection; we report the cut ourselves.
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
+
+
+class RabbitBus:
+    """``Bus`` on RabbitMQ quorum queues with publisher confirms.
+
+    Args:
+        url: ``amqp://user:password@host:port/vhost``.
+        pause: seconds before a message that its consumer refused is given back.
+    """
+
+    def __init__(self, url: str, *, pause: float = 0.5) -> None:
+        self._url = url
+        self._pause = pause
+        self._queues: dict[str, Queue] = {PARKED.name: PARKED}
+        self._subscriptions: list[RabbitSubscription] = []
+        self._link: Link | None = None
+        self._ready = asyncio.Event()
+        self._is_closing = False
+        self._loop_task: asyncio.Task[None] | None = None
+        self._repairs: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the publishing channel stands."""
+        return self._link is not None and not self._link.lost.is_set()
+
+    async def start(self) -> None:
+        """Connect in the background."""
+        self._loop_task = asyncio.create_task(self._stay_connected())
+
+    async def close(self) -> None:
+        """Stop consuming, finish what is in hand, disconnect."""
+        self._is_closing = True
+        await asyncio.gather(*(s.cancel() for s in self._subscriptions), return_exceptions=True)
+        tasks = [*self._repairs, *([self._loop_task] if self._loop_task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def wait_connected(self) -> None:
+        """Wait until the topology stands."""
+        await self._ready.wait()
+
+    async def declare(self, queues: Sequence[Queue]) -> None:
+        """Remember the queues; declare those that are new when the broker is there."""
+        self._queues |= {queue.name: queue for queue in queues}
+        if self._link:
+            await self._complete(self._link)
+
+    async def publish(self, messages: Sequence[Message], *, seconds: float = 2.0) -> list[bool]:
+        """Publish with confirms; every message is settled by itself."""
+        link = self._link
+        if link is None or link.lost.is_set():
+            return [False] * len(messages)
+        return await asyncio.gather(*(self._publish_one(link, message, seconds) for message in messages))
+
+    async def probe(self, queue: Queue, *, seconds: float = 5.0) -> Probe:
+        """Publish an empty message with the canary's header and wait for its confirm."""
+        link = self._link
+        if link is None or link.lost.is_set():
+            return Probe.AWAY
+        canary = aio_pika.Message(
+            b"{}",
+            headers={CANARY_HEADER: "1"},
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id="canary",
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                await link.probe(queue, canary)
+        except (PublishError, DeliveryError):
+            return Probe.REFUSED
+        except TimeoutError:
+            return Probe.SILENT
+        except FAILURES:
+            return Probe.AWAY
+        return Probe.CONFIRMED
+
+    async def rebuild(self, queue: Queue) -> None:
+        """Delete it and let the repair of lost queues make it again, with its bindings and consumers."""
+        link = self._link
+        if link is None or link.lost.is_set():
+            return
+        try:
+            async with asyncio.timeout(_BUILD_SECONDS):
+                await link.delete(queue)
+        except FAILURES:
+            link.lost.set()  # not even that works: everything is built again on a new connection
+            return
+        self._repair(link, after=_RESTORE_SECONDS)
+
+    async def subscribe(self, queue: Queue, consumer: Consumer, *, prefetch: int = 16) -> RabbitSubscription:
+        """Consume now and after every reconnect."""
+        subscription = RabbitSubscription(queue, consumer, prefetch, self._pause)
+        self._subscriptions.append(subscription)
+        await self.declare([queue])
+        return subscription
+
+    async def _publish_one(self, link: Link, message: Message, seconds: float) -> bool:
+        mandatory = message.exchange is Exchange.LANES or bool(readers_of(message.key))
+        try:
+            async with asyncio.timeout(seconds):
+                await link.exchanges[message.exchange].publish(
+                    aio_pika.Message(
+                        message.body,
+                        message_id=message.id,
+                        content_type="application/cloudevents+json",
+                        # The default is transient: lost with the broker process even in a durable queue.
+                        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                        headers=dict(message.headers),
+                    ),
+                    routing_key=message.key,
+                    mandatory=mandatory,
+                    timeout=seconds,
+                )
+        except PublishError:
+            self._restore_queues_for(link, message)
+            return False
+        except (DeliveryError, *FAILURES):
+            return False
+        except asyncio.CancelledError:
+            # A channel that closes cancels what waits for its confirms: that is an answer, not our end.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return False
+        return True
+
+    def _restore_queues_for(self, link: Link, message: Message) -> None:
+        """Nobody took it: a queue that we declared is gone."""
+        gone = {
+            queue
+            for queue in link.declared
+            if queue.exchange is message.exchange and message.key in queue.keys
+        }
+        if gone:
+            link.declared -= gone
+            # Not at once: a queue that is made again before the broker told its consumers leaves them
+            # attached to nothing, and no cancellation comes (measured on 3.10).
+            self._repair(link, after=_RESTORE_SECONDS)
+
+    def _repair(self, link: Link, *, after: float = 0.0, again: RabbitSubscription | None = None) -> None:
+        async def complete() -> None:
+            await asyncio.sleep(after)
+            if again is not None:
+                link.unanswered.discard(again)
+            await self._complete(link)
+
+        if not self._is_closing and not link.lost.is_set():
+            task = asyncio.create_task(complete())
+            self._repairs.add(task)
+            task.add_done_callback(self._repairs.discard)
+
+    async def _complete(self, link: Link) -> None:
+        """Bring a link up to what is remembered; a failure gives it up, and the loop builds the next."""
+        try:
+            async with asyncio.timeout(_BUILD_SECONDS), link.building:
+                await self._build(link)
+        except FAILURES:
+            link.lost.set()
+
+    async def _build(self, link: Link) -> None:
+        # Somebody may declare or subscribe while we wait for the broker: look again until nothing is missing.
+        while not link.lost.is_set():
+            queue = next((one for one in self._queues.values() if one not in link.declared), None)
+            if queue is not None:
+                await link.declare(queue)
+                continue
+            subscription = next((one for one in self._subscriptions if self._is_waiting(one, link)), None)
+            if subscription is None:
+                return
+            await subscription.drop_channel()
+            try:
+                async with asyncio.timeout(_CONSUME_SECONDS):
+                    await subscription.start(link, lambda one=subscription: self._lose(link, one))  # type: ignore[misc]  # a default binds the loop's value
+            except TimeoutError:
+                # A queue without a leader answers no consume (measured on 3.10): it must not cost the others
+                # their connection. It is tried again, and the canary finds it meanwhile.
+                log.warning("consume_unanswered", queue=subscription.queue.name)
+                link.unanswered.add(subscription)
+                self._repair(link, after=_CONSUME_SECONDS, again=subscription)
+
+    def _is_waiting(self, subscription: RabbitSubscription, link: Link) -> bool:
+        return (
+            not subscription.is_cancelled
+            and subscription.link is not link
+            and subscription not in link.unanswered
+        )
+
+    def _lose(self, link: Link, subscription: RabbitSubscription) -> None:
+        if subscription.link is link:
+            log.warning("consumer_cancelled", queue=subscription.queue.name)
+            subscription.link = None
+            link.declared.discard(subscription.queue)
+            self._repair(link)
+
+    async def _stay_connected(self) -> None:
+        failures = 0
+        while not self._is_closing:
+            link = Link(self._url)
+            try:
+                async with asyncio.timeout(_BUILD_SECONDS), link.building:
+                    await link.open()
+                    await self._build(link)
+                self._link = link
+                self._ready.set()
+                failures = 0
+                log.info("broker_connected")
+                await link.lost.wait()
+            except Exception as error:  # noqa: BLE001  # whatever the client raises, the answer is the same: start over
+                failures += 1
+                if failures in (1, 10, 100):
+                    log.warning("broker_away", error_type=type(error).__name__, count=failures)
+            finally:
+                self._link = None
+                self._ready.clear()
+                await link.close()
+            await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])

@@ -1,0 +1,99 @@
+"""One connection to RabbitMQ and everything that dies with it."""
+
+import asyncio
+import contextlib
+from collections.abc import Hashable
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed
+from yarl import URL
+
+from common.bus import Queue
+from common.bus.topology import EXCHANGE_KINDS, Exchange
+from common.telemetry import log
+
+POLITE_SECONDS = 2.0
+"""So long an end is waited for that the broker should agree to."""
+FAILURES = (AMQPError, OSError, TimeoutError, RuntimeError)
+"""What the client raises when a connection or a broker fails."""
+_HEARTBEAT_SECONDS = 15
+
+
+class Link:
+    """Everything that dies with one connection.
+
+    Publishing and consuming have a connection each: a broker under a resource alarm stops reading from
+    whoever publishes, and acknowledgements must not stop with it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.lost = asyncio.Event()
+        self.declared: set[Queue] = set()
+        self.unanswered: set[Hashable] = set()
+        self.exchanges: dict[Exchange, AbstractExchange] = {}
+        self.building = asyncio.Lock()
+        self._url = url
+        self._connections: list[AbstractConnection] = []
+        self._consuming: AbstractConnection | None = None
+
+    async def open(self) -> None:
+        publishing = await self._connect()
+        for exchange, kind in EXCHANGE_KINDS.items():
+            # A channel each: a queue without a leader holds up its whole channel (measured on 3.10), and a
+            # lane must not hold up events. on_return_raises: else an unroutable message looks delivered.
+            channel = await publishing.channel(publisher_confirms=True, on_return_raises=True)
+            channel.close_callbacks.add(lambda *_: self.lost.set())
+            self.exchanges[exchange] = await channel.declare_exchange(exchange, kind, durable=True)
+
+    async def probe(self, queue: Queue, message: aio_pika.Message) -> None:
+        """Publish on a channel of its own, which nothing else waits for."""
+        channel = await self._connections[0].channel(publisher_confirms=True, on_return_raises=True)
+        try:
+            exchange = await channel.get_exchange(str(queue.exchange), ensure=False)
+            await exchange.publish(message, routing_key=queue.canary_key, mandatory=True)
+        finally:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(POLITE_SECONDS):
+                    await channel.close()
+
+    async def declare(self, queue: Queue) -> None:
+        # A channel of its own: the broker closes it when a queue of this name has other arguments.
+        channel = await self._connections[0].channel(publisher_confirms=False)
+        try:
+            declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+            for key in queue.keys:
+                await declared.bind(str(queue.exchange), routing_key=key)
+        except ChannelPreconditionFailed:
+            log.error("queue_differs", queue=queue.name)  # it is there, made by somebody else: use it
+        finally:
+            await channel.close()
+        self.declared.add(queue)
+
+    async def delete(self, queue: Queue) -> None:
+        channel = await self._connections[0].channel(publisher_confirms=False)
+        try:
+            await channel.queue_delete(queue.name)
+        finally:
+            await channel.close()
+        self.declared.discard(queue)
+
+    async def consuming_channel(self) -> AbstractChannel:
+        if self._consuming is None:
+            self._consuming = await self._connect()
+        return await self._consuming.channel(publisher_confirms=False)
+
+    async def close(self) -> None:
+        for connection in reversed(self._connections):
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(POLITE_SECONDS):
+                    await connection.close()
+
+    async def _connect(self) -> AbstractConnection:
+        url = URL(self._url)
+        if "heartbeat" not in url.query:
+            url = url.update_query(heartbeat=_HEARTBEAT_SECONDS)
+        connection = await aio_pika.connect(url, timeout=5)
+        self._connections.append(connection)
+        connection.close_callbacks.add(lambda *_: self.lost.set())
+        return connection
