@@ -57,8 +57,8 @@ PARKED = Queue("parked", Exchange.PARKED, ("",), 100_000)
 
 def event_queue(service: str) -> Queue:
     """The one queue in which a service finds every event it reads."""
-    keys = sorted(name for name, event in REGISTRY.items() if service in event.consumers)
-    return Queue(f"ev.{service}", Exchange.EVENTS, (*keys, f"canary.{service}"), 1_000_000)
+    keys = tuple(sorted(name for name, event in REGISTRY.items() if service in event.consumers))
+    return Queue(f"ev.{service}", Exchange.EVENTS, keys, 1_000_000)
 
 
 def lane_queue(lane: str) -> Queue:

@@ -38,6 +38,7 @@ class Link:
         self._consuming: AbstractConnection | None = None
 
     async def open(self) -> None:
+        """Connect and declare the exchanges. Raises one of ``FAILURES``."""
         publishing = await self._connect()
         for exchange, kind in EXCHANGE_KINDS.items():
             # A channel each: a queue without a leader holds up its whole channel (measured on 3.10), and a
@@ -58,11 +59,12 @@ class Link:
                     await channel.close()
 
     async def declare(self, queue: Queue) -> None:
+        """Declare a queue with its bindings. Raises one of ``FAILURES``."""
         # A channel of its own: the broker closes it when a queue of this name has other arguments.
         channel = await self._connections[0].channel(publisher_confirms=False)
         try:
             declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-            for key in queue.keys:
+            for key in {*queue.keys, queue.canary_key}:
                 await declared.bind(str(queue.exchange), routing_key=key)
         except ChannelPreconditionFailed:
             log.error("queue_differs", queue=queue.name)  # it is there, made by somebody else: use it
@@ -71,6 +73,7 @@ class Link:
         self.declared.add(queue)
 
     async def delete(self, queue: Queue) -> None:
+        """Delete a queue with all that it holds. Raises one of ``FAILURES``."""
         channel = await self._connections[0].channel(publisher_confirms=False)
         try:
             await channel.queue_delete(queue.name)
@@ -79,11 +82,13 @@ class Link:
         self.declared.discard(queue)
 
     async def consuming_channel(self) -> AbstractChannel:
+        """A new channel on the connection for consumers."""
         if self._consuming is None:
             self._consuming = await self._connect()
         return await self._consuming.channel(publisher_confirms=False)
 
     async def close(self) -> None:
+        """Disconnect, politely but not for long."""
         for connection in reversed(self._connections):
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(POLITE_SECONDS):

@@ -16,6 +16,8 @@ _DRAIN_SECONDS = 10.0
 
 
 class RabbitSubscription:
+    """A consumer of one queue on whatever link stands."""
+
     def __init__(self, queue: Queue, consumer: Consumer, prefetch: int, pause: float) -> None:
         self.queue = queue
         self.consumer = consumer
