@@ -1,4 +1,4 @@
-"""The pull inbox: a long poll."""
+"""The pull inbox: a long poll, or a stream of events."""
 
 import asyncio
 import base64
@@ -6,26 +6,51 @@ import contextlib
 import hashlib
 import json
 import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import StreamingResponse
 
 from common.http import After, Limit, Page, write_cursor
 from common.identity import Principal, require
 from notifier.errors import AgencyUnknown
 from notifier.repository.inbox import InboxItem
-from notifier.router.counter import AtCounter, moment_and_id
+from notifier.router.counter import AtCounter, Counter, moment_and_id
 from notifier.schemas import InboxItemOut
 from notifier.service import inbox
 
 router = APIRouter(prefix="/v1/inbox", tags=["inbox"])
 
+EVENTS = "text/event-stream"
+STREAM_SECONDS = 50.0
+"""Shorter than any proxy's patience; a client comes back with ``Last-Event-ID``."""
+ALIVE_SECONDS = 10.0
 LOOK_FIRST_SECONDS = 0.1
 LOOK_EVERY_SECONDS = 1.0
 """Between looks: soon at first, then rarely, so that many waiting agencies cost little."""
 
 
-@router.get("", summary="Notices for this agency that nobody has answered")
+@router.get(
+    "",
+    summary="Notices for this agency that nobody has answered",
+    response_model=Page[InboxItemOut],
+    responses={
+        200: {
+            "content": {
+                EVENTS: {
+                    "schema": {
+                        "type": "string",
+                        "description": "one event a notice: `data` an item, `id` the place to go on from",
+                    }
+                }
+            }
+        }
+    },
+)
 async def read_inbox(
     request: Request,
     caller: Annotated[Principal, Depends(require("agency"))],
@@ -33,41 +58,92 @@ async def read_inbox(
     after: After = None,
     limit: Limit = 50,
     wait: Annotated[int, Query(ge=0, le=30, description="seconds to wait for something new")] = 0,
-) -> Page[InboxItemOut]:
+    last_event_id: Annotated[
+        str | None, Header(max_length=400, description="`id` of the last event: as `after`")
+    ] = None,
+) -> Page[InboxItemOut] | StreamingResponse:
     """Reading hands over: a notice that was not pushed through yet is transmitted by it.
 
     ``next`` is always given: the place to look from next time. Nothing is skipped: what was never
-    handed over comes whatever the cursor says.
+    handed over comes whatever the cursor says. With ``Accept: text/event-stream`` notices come as
+    events until the stream ends after less than a minute; then ask again with ``Last-Event-ID``.
     """
     if caller.agency is None:
         raise AgencyUnknown
-    key = moment_and_id(after)
-    until = time.monotonic() + wait
+    is_stream = EVENTS in request.headers.get("accept", "")
+    begin = after if after is not None or not is_stream else last_event_id
+    reading = _Reading(counter, caller, begin, moment_and_id(begin), limit)
+    if is_stream:
+        return StreamingResponse(_events(request, reading, wait or STREAM_SECONDS), media_type=EVENTS)
+    items = await _wait(request, reading, wait)
+    return Page(items=[item for _, item in items], next=reading.cursor)
+
+
+@dataclass
+class _Reading:
+    """One client on its way through its inbox."""
+
+    counter: Counter
+    caller: Principal
+    cursor: str | None
+    key: tuple[datetime, UUID] | None
+    limit: int
+
+    async def look(self) -> list[tuple[str, InboxItemOut]]:
+        """Hand over what waits, each with the place to go on from; goes on behind it."""
+        async with self.counter.db.reading() as session:
+            if not await inbox.anything_waits(session, self.caller, after=self.key):
+                return []
+        async with self.counter.db.transaction() as session:
+            items = await inbox.hand_over(
+                session,
+                self.counter.desk,
+                self.caller,
+                after=self.key,
+                limit=self.limit,
+                now=self.counter.now(),
+            )
+        shown = []
+        for item in items:
+            # One that was stored late lies before the cursor: the cursor never goes back for it.
+            self.key = max([(item.planned_at, item.delivery_id), *([self.key] if self.key else [])])
+            self.cursor = write_cursor(self.key[0].isoformat(), str(self.key[1]))
+            shown.append((self.cursor, _shown(item)))
+        return shown
+
+
+async def _wait(request: Request, reading: _Reading, seconds: float) -> list[tuple[str, InboxItemOut]]:
+    """What there is, or comes in time."""
+    until = time.monotonic() + seconds
     pause = LOOK_FIRST_SECONDS
     while True:
-        async with counter.db.reading() as session:
-            is_there = await inbox.anything_waits(session, caller, after=key)
-        if is_there:
-            async with counter.db.transaction() as session:
-                items = await inbox.hand_over(
-                    session, counter.desk, caller, after=key, limit=limit, now=counter.now()
-                )
-            if items:
-                places = [(item.planned_at, item.delivery_id) for item in items]
-                # One that was stored late lies before the cursor: the cursor never goes back for it.
-                planned_at, last = max([*places, *([key] if key else [])])
-                cursor = write_cursor(planned_at.isoformat(), str(last))
-                return Page(items=[_shown(item) for item in items], next=cursor)
-        if time.monotonic() >= until or await request.is_disconnected():
-            return Page(items=[], next=after)
+        items = await reading.look()
+        if items or time.monotonic() >= until or await request.is_disconnected():
+            return items
         if await _is_stopping(request, min(pause, max(0.0, until - time.monotonic()))):
-            return Page(items=[], next=after)
+            return []
         pause = min(LOOK_EVERY_SECONDS, pause * 1.5)
+
+
+async def _events(request: Request, reading: _Reading, seconds: float) -> AsyncIterator[str]:
+    """Server-sent events; a comment now and then shows that the line is alive."""
+    until = time.monotonic() + seconds
+    yield ": open\n\n"
+    while (left := until - time.monotonic()) > 0:
+        items = await _wait(request, reading, min(left, ALIVE_SECONDS))
+        for place, item in items:
+            yield f"id: {place}\nevent: notice\ndata: {item.model_dump_json()}\n\n"
+        if not items:
+            if await request.is_disconnected() or await _is_stopping(request, 0):
+                return
+            yield ": alive\n\n"
 
 
 async def _is_stopping(request: Request, seconds: float) -> bool:
     """Wait; true as soon as this process is asked to stop."""
     stopping: asyncio.Event | None = getattr(request.app.state, "stopping", None)
+    if stopping is not None and stopping.is_set():
+        return True
     if stopping is None:
         await asyncio.sleep(seconds)
         return False

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -91,3 +92,44 @@ async def test_only_agencies_have_an_inbox(house: House) -> None:
     for role in ("operator", "registrar", "auditor"):
         assert (await house.get("/v1/inbox", house.as_role(role))).status_code == 403
     assert (await house.get("/v1/inbox", house.headers("notifier", "agency"))).status_code == 403
+
+
+async def stream(house: House, role: str, last: str | None = None, wait: int = 1) -> list[dict[str, str]]:
+    """Events until the stream ends, comments left out."""
+    headers = house.as_agency(role) | {"Accept": "text/event-stream"}
+    if last is not None:
+        headers["Last-Event-ID"] = last
+    answer = await house.get("/v1/inbox", headers, wait=wait)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    blocks = [block for block in answer.text.split("\n\n") if block and not block.startswith(":")]
+    return [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
+
+
+async def test_notices_come_as_events_and_the_stream_goes_on_where_it_was(house: House) -> None:
+    await house.ledger.take(house.ledger.alert())
+    asking = asyncio.create_task(stream(house, POLICE, wait=3))
+    await asyncio.sleep(0.3)
+    await house.ledger.take(house.ledger.alert())  # comes while the stream is open
+    events = await asking
+    assert [event["event"] for event in events] == ["notice", "notice"]
+    shown = json.loads(events[0]["data"])
+    assert hashlib.sha256(base64.b64decode(shown["notice_bytes"])).hexdigest() == shown["notice_digest"]
+    assert {row.state for row in await house.rows(deliveries, role=POLICE)} == {"transmitted"}
+    assert await stream(house, POLICE, events[-1]["id"]) == []
+    again = await stream(house, POLICE)  # a client that lost its place
+    assert {event["id"] for event in again} >= {events[-1]["id"]}
+    assert {json.loads(event["data"])["delivery"] for event in again} == {
+        json.loads(event["data"])["delivery"] for event in events
+    }
+    [first, second] = again
+    assert first["id"] != second["id"]  # torn off between the two, a client goes on with the second
+    assert [event["data"] for event in await stream(house, POLICE, first["id"])] == [second["data"]]
+    assert await stream(house, CABINET, events[-1]["id"]) != []  # never handed over: comes all the same
+
+
+async def test_a_stream_from_a_place_that_is_none_of_ours_is_refused(house: House) -> None:
+    headers = house.as_agency(POLICE) | {"Accept": "text/event-stream", "Last-Event-ID": "canary-7f3a"}
+    answer = await house.get("/v1/inbox", headers)
+    assert answer.status_code == 422
+    assert "canary" not in answer.text
