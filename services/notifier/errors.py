@@ -91,6 +91,10 @@ class ConflictNotYours(Forbidden):
     """Only the coordinating body and the police of this alert may do this, together."""
 
 
+class LockNotYours(Forbidden):
+    """Only the coordinating body of this alert lifts the lock."""
+
+
 class ProposalUnknown(NotFound):
     """There is no such proposal for this caller."""
 

@@ -269,6 +269,8 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
              {"police"}),
             ("POST", "/v1/alerts/{}/conflicts", scene.ids["alert"]["police"],
              json.dumps({"agency": str(uuid4()), "reason": "x"}).encode(), "application/json", {"police"}),
+            ("POST", "/v1/alerts/{}/parent-lock", scene.ids["alert"]["police"],
+             b'{"locked": true, "reason": "x"}', "application/json", {"police"}),
             ("POST", "/v1/cases/{}/case-manager", scene.ids["case"]["body"],
              b'{"employee": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
             ("POST", "/v1/cases/{}/records", scene.ids["case"]["body"],

@@ -68,6 +68,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/v1/alerts/{id}/deliveries", "notifier"),
     _route("GET", "/v1/alerts/{id}/timeline", "notifier"),
     _route("GET POST", "/v1/alerts/{id}/conflicts", "notifier"),
+    _route("POST", "/v1/alerts/{id}/parent-lock", "notifier"),
     _route("POST", "/v1/obligations/preview", "notifier"),
     _route("POST", "/v1/obligations/{id}/release", "notifier"),
     _route("POST", "/v1/obligations/{id}/waiver", "notifier"),

@@ -19,6 +19,8 @@ class Facts:
         child_age: full years; ``age_band`` is all that the ledger knows and all that rules read.
         regional_body: ``False`` when the territory has no regional child rights body: the
             guardianship body then takes each of its duties (¶8, 12, 17, 21).
+        parent_lock: whether a person has said that parents must not be told, or that they may;
+            ``None`` leaves it to what the rules read from the alert.
     """
 
     received_at: datetime
@@ -37,6 +39,7 @@ class Facts:
     child_age: int | None = None
     age_band: str = "unknown"
     regional_body: bool = True
+    parent_lock: bool | None = None
 
     def __post_init__(self) -> None:
         if self.received_at.tzinfo is None:

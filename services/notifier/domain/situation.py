@@ -27,6 +27,7 @@ HUB_HOLDS = "hub"
 CONTACT_CENTRE = "contact_centre_111"
 REGIONAL_BODY = "regional_child_rights_body"
 GUARDIANSHIP_BODY = "guardianship_body"
+PARENTS = "legal_rep"
 
 
 class Standing(NamedTuple):
@@ -104,8 +105,13 @@ class Situation:
                 return None
         if not self.satisfies(rule.when):
             return None
-        stop = next((each for each in rule.withheld if self.satisfies(each.when)), None)
-        return Standing(advice, stop)
+        return Standing(advice, self._stop(rule))
+
+    def _stop(self, rule: Rule) -> Withholding | None:
+        """Why the rule must not be carried out; of the parents, what a person has decided beats the alert."""
+        if PARENTS in rule.recipients and self.facts.parent_lock is not None:
+            return next(iter(rule.withheld), None) if self.facts.parent_lock else None
+        return next((each for each in rule.withheld if self.satisfies(each.when)), None)
 
     def sides(self, rule: Rule, informed: frozenset[str] | None) -> Iterator[tuple[str, str, str | None]]:
         """Who owes the rule to whom: (role as written, obliged, recipient) of every informed body.

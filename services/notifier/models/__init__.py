@@ -15,6 +15,7 @@ from notifier.models.directory import (
 from notifier.models.evidence import evidence
 from notifier.models.exclusions import exclusions
 from notifier.models.facts import later_facts
+from notifier.models.locks import parent_locks
 from notifier.models.metadata import METADATA
 from notifier.models.proposals import proposals
 from notifier.models.records import audit, escalations, security_events
@@ -42,6 +43,7 @@ __all__ = [
     "mandates",
     "notices",
     "obligations",
+    "parent_locks",
     "proposals",
     "receipts",
     "security_events",

@@ -10,6 +10,7 @@ from notifier.router import (
     inbox,
     internal,
     obligations,
+    parents,
 )
 
 ROUTERS = (
@@ -17,6 +18,7 @@ ROUTERS = (
     changes.router,
     obligations.router,
     conflicts.router,
+    parents.router,
     deliveries.router,
     inbox.router,
     endpoints.router,

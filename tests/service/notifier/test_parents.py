@@ -1,0 +1,140 @@
+"""The do-not-notify-parent lock: no duty reaches a parent under it, and lifting takes two persons."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from common.contracts.vocabulary import OffenderRelation
+from common.ids import pairwise
+from common.testing import FrozenNow
+from notifier.domain.later import LaterFact
+from notifier.models import alerts, obligations, parent_locks
+from notifier.service.facts import take_fact
+from tests.service.notifier.conftest import House
+
+BODY = "regional_child_rights_body"
+POLICE = "internal_affairs"
+REASON = "Анасы қауіпсіз, тексерілді"
+
+
+def handle(house: House, alert_id: UUID, role: str) -> UUID:
+    return pairwise(house.ledger.keys.secret("pairwise"), alert_id, house.ledger.agencies[role])
+
+
+async def post(
+    house: House, alert_id: UUID, body: dict[str, Any], by: str = BODY, subject: str = "client-1"
+) -> httpx.Response:
+    target = f"/v1/alerts/{handle(house, alert_id, by)}/parent-lock"
+    return await house.client.post(target, json=body, headers=house.as_agency(by, subject=subject))
+
+
+async def reported(house: House, **values: Any) -> UUID:
+    alert = house.ledger.alert(**values)
+    await house.ledger.take(alert)
+    return UUID(str(alert.alert_id))
+
+
+async def towards_parents(house: House, alert_id: UUID) -> dict[str, str]:
+    """State of each duty that has a parent as recipient, by rule."""
+    return {
+        row.rule: row.state for row in await house.rows(obligations, alert_id=alert_id, recipient="legal_rep")
+    }
+
+
+async def withheld(house: House, alert_id: UUID) -> set[str]:
+    [alert] = await house.rows(alerts, id=alert_id)
+    return {row["rule"] for row in alert.withheld if row["recipient"] == "legal_rep"}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"offender_relation": OffenderRelation.PARENT},
+        {"offender_relation": OffenderRelation.GUARDIAN},
+        {"offender_relation": OffenderRelation.RELATIVE},
+        {"offender_relation": OffenderRelation.HOUSEHOLD_MEMBER},
+        {"parents_may_be_informed": False},
+    ],
+)
+async def test_it_is_on_by_itself_and_two_persons_lift_it(
+    house: House, now: FrozenNow, facts: dict[str, Any]
+) -> None:
+    alert_id = await reported(house, **facts)
+    assert await towards_parents(house, alert_id) == {}
+    assert "R136-11.1" in await withheld(house, alert_id)
+    asked = await post(house, alert_id, {"locked": False, "reason": REASON})
+    assert asked.status_code == 202, asked.text
+    confirms = {"confirms": asked.json()["proposal"]}
+    assert (await post(house, alert_id, confirms)).status_code == 409
+    assert (await post(house, alert_id, confirms, by=POLICE)).status_code == 403
+    assert await towards_parents(house, alert_id) == {}
+    now.move(timedelta(hours=2))
+    done = await post(house, alert_id, confirms, subject="client-2")
+    assert (done.status_code, done.json()["locked"]) == (200, False)
+    assert await towards_parents(house, alert_id) == {"R136-11.1": "open"}
+    assert await withheld(house, alert_id) == set()
+    [opened] = await house.rows(obligations, alert_id=alert_id, rule="R136-11.1")
+    assert (opened.starts_at, opened.due_at) == (now(), now() + timedelta(minutes=15))
+    again = await post(house, alert_id, confirms, subject="client-2")
+    assert again.json() == done.json()
+    assert len(await house.rows(parent_locks)) == 1
+
+
+async def test_a_late_lock_withholds_what_is_open_and_what_opens_later(house: House, now: FrozenNow) -> None:
+    alert_id = await reported(house)
+    assert await towards_parents(house, alert_id) == {"R136-11.1": "open"}
+    locked = await post(house, alert_id, {"locked": True, "reason": REASON}, by=POLICE)
+    assert (locked.status_code, locked.json()["locked"]) == (200, True)
+    assert await towards_parents(house, alert_id) == {"R136-11.1": "cancelled"}
+    assert await withheld(house, alert_id) == {"R136-11.1"}
+    fact = LaterFact(id=uuid4(), code="plan.drafted", at=now())
+    async with house.ledger.db.transaction() as session:
+        await take_fact(session, house.ledger.desk, fact, [alert_id], actor="casework", now=now())
+    later = await withheld(house, alert_id) - {"R136-11.1"}
+    assert later
+    assert await towards_parents(house, alert_id) == {"R136-11.1": "cancelled"}
+    again = await post(house, alert_id, {"locked": True, "reason": REASON}, by=POLICE)
+    assert again.json() == locked.json()
+    asked = await post(house, alert_id, {"locked": False, "reason": REASON})
+    now.move(timedelta(days=1))
+    confirms = {"confirms": asked.json()["proposal"]}
+    # A proposal is good for a day and no longer.
+    assert (await post(house, alert_id, confirms, subject="client-2")).status_code == 409
+    asked = await post(house, alert_id, {"locked": False, "reason": REASON})
+    confirms = {"confirms": asked.json()["proposal"]}
+    assert (await post(house, alert_id, confirms, subject="client-2")).status_code == 200
+    states = await towards_parents(house, alert_id)
+    assert set(states) == {"R136-11.1", *later}
+    assert set(states.values()) == {"open"}
+    assert {row.starts_at for row in await house.rows(obligations, recipient="legal_rep")} == {now()}
+
+
+async def test_only_the_coordinating_body_asks_to_lift_it(house: House) -> None:
+    alert_id = await reported(house, offender_relation=OffenderRelation.PARENT)
+    assert (await post(house, alert_id, {"locked": False, "reason": REASON}, by=POLICE)).status_code == 403
+    assert (await post(house, uuid4(), {"locked": False, "reason": REASON})).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"locked": True}, {"reason": REASON}, {"locked": 1, "reason": REASON},
+        {"locked": True, "reason": " "}, {"confirms": str(uuid4()), "locked": False},
+        {"confirms": "x"}, {"locked": True, "reason": "x" * 3000}, {"locked": True, "reason": "x", "more": 1},
+    ],
+)  # fmt: skip
+async def test_hostile_bodies_are_refused(house: House, body: dict[str, Any]) -> None:
+    alert_id = await reported(house)
+    answer = await post(house, alert_id, body)
+    assert answer.status_code == 422, answer.text
+    assert await house.rows(parent_locks) == []
+
+
+async def test_the_reason_is_sealed(house: House) -> None:
+    alert_id = await reported(house)
+    await post(house, alert_id, {"locked": True, "reason": REASON})
+    [row] = await house.rows(parent_locks)
+    assert REASON.encode() not in row.reason
