@@ -51,7 +51,8 @@ class Rows:
         """The table, to be joined and selected from in a statement for this dialect."""
         if dialect == "postgresql":
             arrays = [
-                bindparam(f"{self.name}_{place}", type_=ARRAY(each.type))
+                # One dimension: a JSON list in a row is a value, not a further dimension.
+                bindparam(f"{self.name}_{place}", type_=ARRAY(each.type, dimensions=1))
                 for place, each in enumerate(self.columns)
             ]
             named: Any = [column(each.name, each.type) for each in self.columns]

@@ -164,3 +164,11 @@ async def test_a_duty_that_waited_for_its_day_leaves_for_the_body_above(house: H
     told = {row.agency_id for row in await house.rows(deliveries, alert_id=alert.alert_id)}
     assert commission not in told
     assert above in told
+
+
+async def test_a_list_in_a_row_stays_one_value(house: House) -> None:
+    """Many rows at once travel as arrays on PostgreSQL: a list among them is no further dimension."""
+    await house.ledger.take(house.ledger.alert())
+    told = await house.rows(deliveries)
+    assert len(told) > 3
+    assert all(isinstance(row.bodies, list) and row.role in row.bodies for row in told)
