@@ -49,6 +49,7 @@ def some(random: Random) -> Facts:
         without_parental_care=random.random() < 0.3,
         offender_relation=random.choice(list(vocabulary.OffenderRelation)),
         parents_may_be_informed=random.choice([None, True, False]),
+        parent_lock=random.choice([None, None, None, True, False]),
         age_band=random.choice(BANDS),
         regional_body=random.random() < 0.7,
     )
@@ -77,7 +78,9 @@ def broken(facts: Facts, evaluation: Evaluation) -> list[str]:
 
 
 def is_locked(facts: Facts) -> bool:
-    """Whether parents must not be told."""
+    """Whether parents must not be told: what a person has said beats the alert."""
+    if facts.parent_lock is not None:
+        return facts.parent_lock
     return facts.offender_relation in LOCKED or facts.parents_may_be_informed is False
 
 
@@ -140,10 +143,18 @@ def broken_plan(facts: Facts, evaluation: Evaluation, random: Random) -> list[st
     found = []
     if {delivery.agency for delivery in planned.deliveries} & excluded:
         found.append("an excluded agency is told")
-    if {each.obliged_agency for each in planned.duties} & excluded - {reporter}:
+    if {each.obliged_agency for each in planned.duties} & excluded:
         found.append("an excluded agency owes")
     if any(each.recipient_agency in excluded for each in planned.duties if each.delivery_id):
         found.append("a duty carries to an excluded agency")
+    if is_locked(facts) and any(each.duty.recipient == "legal_rep" for each in planned.duties):
+        found.append("a parent is told under the lock")
+    carried = {each.duty.key for each in planned.duties if each.delivery_id}
+    beside = {each.duty.key for each in planned.withheld if each.reason != "implicated"}
+    if any(
+        duty.rule.startswith("R136-8") and duty.key not in carried | beside for duty in evaluation.obligations
+    ):
+        found.append("an exclusion leaves one of the trio untold")
     called = {each.duty.rule for each in planned.duties if each.delivery_id and reporter is not None
               and each.recipient_agency == reporter}  # fmt: skip
     if called - {"R136-12.3a"}:
