@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 
-revision = "0010_pre_parent_locks"
-down_revision = "0009_pre_evidence"
+revision = "0012_pre_parent_locks"
+down_revision = "0011_pre_changes"
 branch_labels = None
 depends_on = None
 
