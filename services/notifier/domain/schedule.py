@@ -121,12 +121,11 @@ def next_attempt(
         else:
             ceiling = tier.overdue
             delay = min(delay, tier.overdue) if attempt <= len(tier.delays) else tier.overdue
-    delay = max(delay, tier.floor)
-    if retry_after is not None and retry_after > delay:
-        asked = min(retry_after, ceiling) if ceiling is not None else min(retry_after, tier.delays[-1])
-        # Their wish is not jittered away: they said not before.
-        return now + max(delay, asked)
-    return now + delay * (1 - JITTER * chance)
+    wait = max(delay, tier.floor) * (1 - JITTER * chance)
+    if retry_after is not None:
+        # Their wish is not jittered away, also where it is about as long as ours: they said not before.
+        wait = max(wait, min(retry_after, tier.delays[-1] if ceiling is None else ceiling))
+    return now + wait
 
 
 def next_alarm(*, tier: Tier, now: datetime) -> datetime:

@@ -99,6 +99,15 @@ def test_their_wish_is_not_jittered_away() -> None:
     assert at == NOW + wish
 
 
+@pytest.mark.parametrize("seconds", [9.0, 10.0])
+def test_a_wish_that_is_about_as_long_as_our_own_wait_is_not_jittered_away_either(seconds: float) -> None:
+    """The simulation found it: asked for 10 s, where the plan said 10 s as well, we came after 8."""
+    tier, wish = TIERS[Urgency.ROUTINE], timedelta(seconds=seconds)
+    assert tier.delays[0] == timedelta(seconds=10)
+    at = next_attempt(tier=tier, attempt=1, now=NOW, deadline=None, chance=0.99, retry_after=wish)
+    assert at >= NOW + wish
+
+
 def test_a_lease_outlives_the_attempt_threefold() -> None:
     for tier in TIERS.values():
         assert tier.lease >= 3 * tier.timeout
