@@ -56,6 +56,12 @@ test: check ## everything, on SQLite + PostgreSQL and memory + RabbitMQ, which i
 	    -m "not kill and not browser"
 	@$(BIN)/pytest --quiet -n $(WORKERS) --dist loadgroup --db both --bus both -m "kill or browser"
 
+SEEDS ?= 10000
+
+.PHONY: simulation
+simulation: .venv/.tools ## SEEDS stories out of seeds, one core; a failing one prints how to repeat it
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
 .PHONY: contracts
 contracts: .venv/.runtime ## write contracts/ and docs/law.md again: schemas, descriptions, the law as a page
 	@$(BIN)/python -m dabyl.contracting
