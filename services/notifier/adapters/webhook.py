@@ -66,6 +66,7 @@ class Webhook:
         self._certificate = certificate
         self._trust = trust
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._stale: list[aiohttp.ClientSession] = []
 
     # Every way in which a request can end is an outcome of its own.
     async def send(self, parcel: Parcel, *, now: datetime) -> Answer:  # noqa: PLR0911  # see above
@@ -105,9 +106,17 @@ class Webhook:
 
     async def close(self) -> None:
         """Give connections back."""
-        for session in self._sessions.values():
+        for session in (*self._sessions.values(), *self._stale):
             await session.close()
         self._sessions.clear()
+        self._stale.clear()
+
+    def _close_stale(self, session: aiohttp.ClientSession) -> None:
+        if session in self._stale:
+            self._stale.remove(session)
+            closing = asyncio.ensure_future(session.close())
+            _CLOSING.add(closing)
+            closing.add_done_callback(_CLOSING.discard)
 
     async def _show_certificate(self, certificate: Certificate, *, now: datetime) -> bool:
         """Whether our certificate can be shown now; a renewed one is taken without a restart."""
@@ -118,7 +127,8 @@ class Webhook:
         stale = self._sessions.pop(CERTIFIED, None) if is_new else None
         if stale is not None:
             # Attempts under way end by their own time; a closed session would tear them.
-            asyncio.get_running_loop().call_later(KEPT_ALIVE_SECONDS * 2, _close_later, stale)
+            self._stale.append(stale)
+            asyncio.get_running_loop().call_later(KEPT_ALIVE_SECONDS * 2, self._close_stale, stale)
         return True
 
     def _session(self, scheme: str) -> aiohttp.ClientSession:
@@ -168,12 +178,6 @@ def make(outfit: Outfit) -> Webhook:
     chain, key = outfit.settings.get("client_certificate"), outfit.settings.get("client_key")
     certificate = Certificate(Path(chain), Path(key)) if chain and key else None
     return Webhook(allowed=outfit.allowed, certificate=certificate)
-
-
-def _close_later(session: aiohttp.ClientSession) -> None:
-    closing = asyncio.ensure_future(session.close())
-    _CLOSING.add(closing)
-    closing.add_done_callback(_CLOSING.discard)
 
 
 def signed_headers(parcel: Parcel, *, now: datetime) -> dict[str, str]:
