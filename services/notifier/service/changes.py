@@ -27,14 +27,16 @@ from notifier.domain.planning import Plan, PlannedDelivery, PlannedDuty
 from notifier.domain.schedule import BY_ORDER, ORDER, Urgency
 from notifier.repository import alerts as alert_rows
 from notifier.repository import changes as change_rows
+from notifier.repository import exclusions as exclusion_rows
 from notifier.repository import facts as fact_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.alerts import AlertRow
 from notifier.repository.changes import Change, Way
 from notifier.repository.obligations import UNMET, Row
 from notifier.repository.records import act, add_acts
+from notifier.service.conflicts import take_effect
 from notifier.service.desk import Desk
-from notifier.service.exclusions import store_implied
+from notifier.service.exclusions import shut_out, store_implied
 from notifier.service.ledger import facts_of
 from notifier.service.opening import Prepared, alert_facts, key_of, lay_down, prepare
 from notifier.service.planning import open_routing
@@ -233,7 +235,11 @@ async def _shut_out_more(
     _, implicated = open_routing(desk, alert.id, change.routing or b"")
     relation = str((change.facts or alert.facts).get("offender_relation", "unknown"))
     more = implied(alert.id, relation=relation, implicated=implicated, place=alert.territory)
+    concerned = await exclusion_rows.list_concerned(session, alert.id)
+    already = {agency for _, agency in await shut_out(session, concerned, alerts=[alert.id])}
     await store_implied(session, more, raised_by="correction", since=now)
+    if more:
+        await take_effect(session, desk, alert, [each.mark for each in more], already, now=now)
 
 
 def _with_state(planned: PlannedDuty, author: UUID | None) -> PlannedDuty:

@@ -22,6 +22,7 @@ from notifier.domain.notice import instant
 from notifier.domain.proposal import Kind, Proposal
 from notifier.errors import AlertUnknown, ConflictNotYours, ConflictUnknown, SecondPersonNeeded
 from notifier.repository import exclusions as exclusion_rows
+from notifier.repository.alerts import AlertRow
 from notifier.repository.exclusions import Sent, Stored
 from notifier.repository.records import act, add_acts
 from notifier.service import proposals
@@ -73,35 +74,51 @@ async def raise_conflict(
         row["since"] = max(now, (known.lifted_at or now) + timedelta(microseconds=1))
         values = {name: row[name] for name in ("since", "raised_by", "reason", "state", "lifted_at")}
         await exclusion_rows.set_exclusion(session, known.id, values)
-    passed = await pass_on(session, desk, alert.id, already, now=now)
-    known_by = _known(desk, alert.id, alert.routing, alert.received_at, passed.agencies, passed.sent)
+    known_by = await take_effect(session, desk, alert, [exclusion.mark], already, now=now)
     stored = await exclusion_rows.lock_exclusion(session, alert.id, exclusion.mark)
     if stored is None:
         raise AlertUnknown
-    await exclusion_rows.set_exclusion(session, stored.id, {"known": known_by})
-    await tell_raised(
-        session, desk, alert.id, [exclusion.mark], passed.agencies, passed.assignees, at=stored.since
-    )
+    raised = act("conflict.raised", at=now, actor=caller.subject, alert_id=alert.id, subject_id=stored.id)
+    await add_acts(session, [raised])
+    log.info("conflict_raised", alert_id=str(alert.id), count=len(known_by))
+    return Raised(stored, is_new=True)
+
+
+async def take_effect(
+    session: Session,
+    desk: Desk,
+    alert: AlertRow,
+    marks: Sequence[str],
+    already: Collection[UUID],
+    *,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Make exclusions that were just stored true for everything, and tell the others.
+
+    Args:
+        already: agencies that were shut out before.
+
+    Returns:
+        What those who are shut out now had in hand; it is kept with each exclusion.
+    """
+    passed = await pass_on(session, desk, alert.id, already, now=now)
+    known_by = _known(desk, alert.id, alert.routing, alert.received_at, passed.agencies, passed.sent)
+    at = now
+    for mark in marks:
+        stored = await exclusion_rows.lock_exclusion(session, alert.id, mark)
+        if stored is not None and passed.agencies:
+            at = max(at, stored.since)
+            await exclusion_rows.set_exclusion(session, stored.id, {"known": known_by})
+    await tell_raised(session, desk, alert.id, marks, passed.agencies, passed.assignees, at=at)
     await add_acts(
         session,
         [
-            act(
-                "conflict.raised",
-                at=now,
-                actor=caller.subject,
-                alert_id=alert.id,
-                subject_id=stored.id,
-                count=len(passed.agencies),
-            ),
-            *(
-                act("conflict.known", at=now, alert_id=alert.id, subject_id=UUID(each["delivery"]))
-                for each in known_by
-                if "delivery" in each
-            ),
+            act("conflict.known", at=now, alert_id=alert.id, subject_id=UUID(each["delivery"]))
+            for each in known_by
+            if "delivery" in each
         ],
     )
-    log.info("conflict_raised", alert_id=str(alert.id), count=len(passed.sent))
-    return Raised(replace(stored, known=tuple(known_by)), is_new=True)
+    return known_by
 
 
 async def propose_lowering(

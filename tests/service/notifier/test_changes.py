@@ -343,6 +343,11 @@ async def test_a_correction_that_implicates_a_body_tells_it_nothing(house: House
     told = await told_of(house, "corrected")
     assert told
     assert centre not in told
+    own = [row for row in await house.rows(deliveries) if row.agency_id == centre]
+    assert {row.state for row in own} == {"cancelled"}
+    owed = [row for row in await house.rows(obligations) if row.obliged_agency_id == centre]
+    assert not [row for row in owed if row.state in ("pending", "open")]
+    assert len(await house.told("conflict.raised")) == 1
 
 
 async def test_a_withdrawn_report_still_obliges(house: House) -> None:
