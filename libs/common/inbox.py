@@ -25,6 +25,10 @@ KEPT = timedelta(days=40)
 BATCH = 64
 """Events that share a transaction, at most."""
 
+BUSY_SECONDS = 0.05
+GATHER_SECONDS = 0.005
+"""An inbox that worked within the last ``BUSY_SECONDS`` lets a little more gather; one that rested does not."""
+
 Effect = Callable[..., Awaitable[None]]
 """``async def receive_x(session, event, *, now)`` inside the transaction that also marks the inbox."""
 
@@ -95,6 +99,7 @@ class Inbox:
         self._now = now
         self._waiting: list[_Waiting] = []
         self._working: asyncio.Task[None] | None = None
+        self._worked_at = 0.0
 
     async def take(self, body: bytes) -> bool:
         """Let the event take effect, once; returns when that is committed.
@@ -125,13 +130,17 @@ class Inbox:
             await session.execute(delete(INBOX).where(INBOX.c.received_at < self._now() - KEPT))
 
     async def _work(self) -> None:
-        await asyncio.sleep(0)  # who arrives in the same round comes along
+        loop = asyncio.get_running_loop()
+        # Who arrives in the same round comes along; under load, who arrives a moment later does too.
+        is_busy = loop.time() - self._worked_at < BUSY_SECONDS
+        await asyncio.sleep(GATHER_SECONDS if is_busy else 0)
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             if len(batch) > 1 and await self._settle(batch, is_last_try=False):
                 continue
             for one in batch:
                 await self._settle([one], is_last_try=True)
+        self._worked_at = loop.time()
 
     async def _settle(self, batch: Sequence[_Waiting], *, is_last_try: bool) -> bool:
         """Take a batch in one transaction and tell those who wait; ``False``: to be tried one by one."""

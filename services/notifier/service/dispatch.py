@@ -34,6 +34,9 @@ SCAN_EVERY = timedelta(seconds=1)
 SCAN_ROWS = 500
 CLAIM_ROWS = 200
 RESULT_ROWS = 200
+RESULT_SECONDS = 0.015
+"""Results wait so long for each other: the notices of one alert end almost together, and what follows from
+each (met duties, started clocks, events) is reckoned once for all of them."""
 AHEAD_SECONDS = 2.0
 """A lane claims so much time's worth of work ahead of what is in flight, and never more."""
 LOOK_AGAIN_AFTER = timedelta(seconds=1)
@@ -317,6 +320,8 @@ class Dispatcher:
         """Write results together: whatever ended while the last batch was being written is the next one."""
         while True:
             await self._finished.wait()
+            if len(self._results) < RESULT_ROWS:
+                await asyncio.sleep(RESULT_SECONDS)
             self._finished.clear()
             while self._results:
                 batch, self._results = self._results[:RESULT_ROWS], self._results[RESULT_ROWS:]
