@@ -62,6 +62,10 @@ SEEDS ?= 10000
 simulation: .venv/.tools ## SEEDS stories out of seeds, one core; a failing one prints how to repeat it
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
+.PHONY: bench
+bench: .venv/.tools ## side by side with Celery, FastStream, Procrastinate and Node, 15 minutes (QUICK=1: 4)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
 .PHONY: contracts
 contracts: .venv/.runtime ## write contracts/ and docs/law.md again: schemas, descriptions, the law as a page
 	@$(BIN)/python -m dabyl.contracting
@@ -69,7 +73,7 @@ contracts: .venv/.runtime ## write contracts/ and docs/law.md again: schemas, de
 
 .PHONY: lock
 lock: .venv/.tools ## resolve requirements*.in again (hashes, no host names)
-	@for name in requirements requirements-dev requirements-build; do \
+	@for name in requirements requirements-dev requirements-build benchmarks/requirements; do \
 	    $(BIN)/uv pip compile --quiet $$name.in --python-version 3.11 --generate-hashes --no-emit-index-url \
 	        --no-emit-find-links --no-header --no-annotate -o $$name.lock; \
 	done

@@ -27,7 +27,7 @@ BATCH = 64
 
 BUSY_SECONDS = 0.05
 GATHER_SECONDS = 0.005
-"""An inbox that worked within the last ``BUSY_SECONDS`` lets a little more gather; one that rested does not."""
+"""An inbox that worked within the last ``BUSY_SECONDS`` lets a little more gather; a rested one does not."""
 
 Effect = Callable[..., Awaitable[None]]
 """``async def receive_x(session, event, *, now)`` inside the transaction that also marks the inbox."""

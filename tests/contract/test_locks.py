@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements", "requirements-dev", "requirements-build")
+LOCKS = ("requirements", "requirements-dev", "requirements-build", "benchmarks/requirements")
 
 
 @pytest.mark.parametrize("name", LOCKS)

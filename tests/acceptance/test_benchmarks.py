@@ -1,0 +1,42 @@
+"""The harness of the benchmarks works: a few alerts, no peers; figures are never asserted."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.job import AGENCIES, FAN_OUT, an_alert
+from benchmarks.ours import Embedded
+from benchmarks.running import bare_rate, measure_burst, measure_light
+from benchmarks.sink import Sink
+
+
+@pytest.mark.timeout(60)
+async def test_three_alerts_reach_eight_agencies_each_and_are_counted(tmp_path: Path) -> None:
+    sink = Sink(tmp_path / "sink")
+    try:
+        house = Embedded(tmp_path, {code: f"{sink.url}/{code}" for code in AGENCIES})
+        try:
+            burst = await measure_burst(house, sink, [], 3, in_flight=2)
+            light = await measure_light(house, sink, seconds=0.6)
+        finally:
+            house.stop()
+        bare, _ = await bare_rate(sink, 50)
+    finally:
+        sink.stop()
+    assert (burst.deliveries, burst.refused) == (3 * FAN_OUT, 0)
+    assert burst.cpu_app_per_1000 > 0
+    assert light.alerts == 3
+    assert 0 < light.first_p50 <= light.last_p50
+    assert bare > 0
+    found = {"quick": True, "cores": 2, "sink": sink.kind, "contestants": {}}
+    found["contestants"] = {
+        "dabyl": {"name": "Dabyl", **burst.plain(), "light": light.plain()},
+        "peer_node": {"name": "Node", **burst.plain(), "light": light.plain()},
+    }
+    assert "| Node | 1.00 | 1.00 | 1.00 |" in report.figures(found)
+    assert report.chart(found).count("<rect") == 2
+
+
+def test_an_alert_of_the_job_is_about_a_kilobyte() -> None:
+    assert 900 < len(an_alert(1)) < 1300
