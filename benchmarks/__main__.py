@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -78,7 +79,9 @@ class Run:
             self.found["contestants"][key] = {**result, "bare": bare, "load_before": load}
         finally:
             contestant.stop()
-        print(f"{key}: {result['per_second']:.0f} deliveries/s, {time.perf_counter() - began:.0f} s")
+        print(
+            f"{key}: {result['per_second']:.0f} deliveries/s, {time.perf_counter() - began:.0f} s", flush=True
+        )
 
     async def all(self) -> dict[str, Any]:
         """Everything, in a fixed order."""
@@ -135,6 +138,8 @@ class Run:
 
 def main(words: list[str]) -> int:
     """Run and write."""
+    # Asked to end, it ends what it started: an exception runs the `finally` below.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run = Run(quick="--quick" in words)
     try:
         found = asyncio.run(run.all())
