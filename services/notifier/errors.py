@@ -115,5 +115,21 @@ class FindingNotYours(Forbidden):
     """Only the police and the body that coordinates may find a report without ground."""
 
 
+class RedriveNotPossible(Conflict):
+    """This delivery cannot be sent again: it got through, was answered or ended, or waits to be fetched."""
+
+
+class NoWayToSend(Conflict):
+    """There is no endpoint in force for this delivery that is not paused."""
+
+
+class RedriveUnknown(NotFound):
+    """There is no such redrive."""
+
+
+class RedriveNotReadable(Invalid):
+    """A redrive has a filter and a reason, or confirms a proposal."""
+
+
 class RegistryAway(Unavailable):
     """The registry gave no snapshot."""

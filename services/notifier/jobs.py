@@ -13,7 +13,17 @@ from common.timing import Now
 from notifier.domain.bounce import ReturnPath
 from notifier.domain.conservation import Balance
 from notifier.errors import RegistryAway
-from notifier.service import bounces, changes, clocks, conservation, escalation, facts, overdue, rebuilding
+from notifier.service import (
+    bounces,
+    changes,
+    clocks,
+    conservation,
+    escalation,
+    facts,
+    overdue,
+    rebuilding,
+    redrives,
+)
 from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
 
@@ -71,6 +81,7 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
 
     return [
         *(Job(name, EVERY_SECOND, partial(repeat, *work)) for name, work in passes.items()),
+        driving(db, desk, now),
         Job("fill_directory", EVERY_MINUTE, fill_directory),
     ]
 
@@ -124,3 +135,16 @@ def weighing(db: Database, now: Now, show: Show) -> Job:
         show(balance)
 
     return Job("weigh_ledger", EVERY_MINUTE, weigh_ledger)
+
+
+def driving(db: Database, desk: Desk, now: Now) -> Job:
+    """One batch of a redrive a second, not one after the other: whoever comes back is not run over."""
+
+    async def drive_redrives() -> None:
+        async with db.reading() as session:
+            if not await redrives.anything_running(session):
+                return
+        async with db.transaction() as session:
+            await redrives.drive(session, desk, now=now())
+
+    return Job("drive_redrives", EVERY_SECOND, drive_redrives)

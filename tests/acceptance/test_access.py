@@ -254,7 +254,7 @@ def test_every_route_of_the_document_is_in_the_sweep(scene: Scene) -> None:
         for path, operations in document["paths"].items()
         if "{" in path and "get" in operations
     }
-    assert with_ids - set(ROUTES) == {"/v1/agencies/{}"}
+    assert with_ids - set(ROUTES) == {"/v1/agencies/{}", "/v1/redrives/{}"}
 
 
 @pytest.mark.timeout(60)
@@ -287,6 +287,12 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
              "application/json", {"body"}),
             ("POST", "/v1/obligations/{}/waiver", scene.ids["obligation"]["body"], b'{"reason": "x"}',
              "application/json", {"body"}),
+            ("POST", "/v1/deliveries/{}/redrive", scene.ids["delivery"]["police"], b"{}", "application/json",
+             {"operator"}),
+            ("POST", "/v1/endpoints/{}/pause", scene.police.connected.endpoint_id, b"{}", "application/json",
+             {"police", "operator"}),
+            ("POST", "/v1/endpoints/{}/resume", scene.police.connected.endpoint_id, b"{}", "application/json",
+             {"police", "operator"}),
         ):  # fmt: skip
             if who in right:
                 continue
@@ -324,6 +330,25 @@ def test_the_register_is_changed_by_registrars_only(scene: Scene) -> None:
             right = (401,) if who in ("nobody", "revoked", "retired") else (403, 404)
             assert answer.status in right, (who, method, target, answer)
     assert _status(scene.calls, scene.police.token) == 200
+
+
+@pytest.mark.timeout(60)
+def test_what_fails_is_seen_and_sent_again_by_operators_only(scene: Scene) -> None:
+    body = json.dumps({"filter": {"state": "dead"}, "dry_run": True}).encode()
+    media = [("Content-Type", "application/json")]
+    for who in scene.tokens:
+        for method, target in (
+            ("GET", "/v1/failures"), ("GET", "/v1/redrives"), ("GET", f"/v1/redrives/{uuid4()}"),
+            ("POST", "/v1/redrives"),
+        ):  # fmt: skip
+            headers = media if method == "POST" else []
+            answer = scene.ask(who, method, target, body=body if headers else None, headers=headers)
+            right: tuple[int, ...] = (403,)
+            if who in ("nobody", "revoked", "retired"):
+                right = (401,)
+            if who == "operator":
+                right = (404,) if target.startswith("/v1/redrives/") else (200,)
+            assert answer.status in right, (who, method, target, answer)
 
 
 @pytest.mark.timeout(60)

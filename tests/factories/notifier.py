@@ -29,6 +29,7 @@ from common.timing import Now
 from notifier.adapters.channels import load
 from notifier.consumers import effects
 from notifier.domain.address import networks
+from notifier.domain.breaker import Rules
 from notifier.domain.channel import Channel as SendingChannel
 from notifier.domain.channel import Outfit
 from notifier.domain.schedule import TIERS, Tier, Urgency
@@ -345,11 +346,12 @@ def verified(received: Received, secret: str) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def working(
-    ledger: Ledger, telemetry: Any, channel: SendingChannel | None = None
+    ledger: Ledger, telemetry: Any, channel: SendingChannel | None = None, *, rules: Rules | None = None
 ) -> AsyncIterator[Dispatcher]:
     """The engine of a worker on this ledger, sending over real HTTP to loopback."""
     channel = channel or load(Outfit(allowed=networks(["127.0.0.0/8"])))
-    dispatcher = Dispatcher(ledger.db, channel, telemetry, ledger.now, grace=timedelta(seconds=1))
+    grace = timedelta(seconds=1)
+    dispatcher = Dispatcher(ledger.db, channel, telemetry, ledger.now, grace=grace, rules=rules)
     ledger.desk = Desk(
         lawbook=ledger.desk.lawbook,
         keys=ledger.keys,

@@ -11,7 +11,7 @@ from notifier.domain.planning import PlannedDelivery, load, next_check
 from notifier.domain.receipt import Flaw, find_flaw
 from notifier.domain.schedule import ORDER, TIERS, Tier, Urgency, next_alarm, next_attempt
 from notifier.repository.claims import Result
-from notifier.service.dispatch import Lane
+from notifier.service.lane import Lane
 from tests.simulation.store import Row, Store
 
 

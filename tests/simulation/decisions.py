@@ -18,7 +18,8 @@ from notifier.domain.receipt import Flaw, find_flaw
 from notifier.domain.schedule import ORDER, TIERS, Tier, Urgency, next_alarm, next_attempt, urgency_of
 from notifier.repository.claims import Result
 from notifier.service import results as results_of_service
-from notifier.service.dispatch import LOOK_AGAIN_AFTER, Lane
+from notifier.service.dispatch import LOOK_AGAIN_AFTER
+from notifier.service.lane import Lane
 
 
 @dataclass

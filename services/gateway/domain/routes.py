@@ -80,6 +80,12 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/v1/deliveries/{id}", "notifier", bucket=Bucket.DELIVERIES),
     _route("GET", "/v1/deliveries/{id}/content", "intake", bucket=Bucket.DELIVERIES),
     _route("POST", "/v1/deliveries/{id}/receipt", "notifier", bucket=Bucket.DELIVERIES),
+    _route("POST", "/v1/deliveries/{id}/receipt-by-hand", "notifier", bucket=Bucket.DELIVERIES),
+    _route("POST", "/v1/deliveries/{id}/read-out", "notifier", bucket=Bucket.DELIVERIES),
+    _route("POST", "/v1/deliveries/{id}/redrive", "notifier"),
+    _route("GET", "/v1/failures", "notifier"),
+    _route("GET POST", "/v1/redrives", "notifier"),
+    _route("GET", "/v1/redrives/{id}", "notifier"),
     _route("GET", "/v1/cases", "casework"),
     _route("GET", "/v1/cases/{id}", "casework"),
     _route("POST", "/v1/cases/{id}/case-manager", "casework"),
@@ -93,6 +99,8 @@ ROUTES: tuple[Route, ...] = (
     _route("DELETE", "/v1/endpoints/{id}", "registry"),
     _route("POST", "/v1/endpoints/{id}/signing-key", "notifier"),
     _route("POST", "/v1/endpoints/{id}/test", "notifier", timeout=45.0),
+    _route("POST", "/v1/endpoints/{id}/pause", "notifier"),
+    _route("POST", "/v1/endpoints/{id}/resume", "notifier"),
     _route("GET POST", "/v1/absences", "registry"),
 )
 """The public surface of the four services behind the gateway."""

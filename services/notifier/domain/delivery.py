@@ -28,6 +28,12 @@ class Reason(StrEnum):
     BOUNCED = "bounced"
     UNKNOWN_OUTCOME = "unknown_outcome"
     PULL = "pull"
+    REDRIVEN = "redriven"
+    """A person let it go again."""
+    BREAKER_OPEN = "blocked:breaker_open"
+    """Its endpoint fails again and again; held back for a moment, within the legal time."""
+    PAUSED = "blocked:paused"
+    """An operator or the agency itself paused the endpoint; the agency can still fetch the notice."""
     NO_ROUTE = "blocked:no_route"
     ENDPOINT_REVOKED = "blocked:endpoint_revoked"
     NO_ADAPTER = "blocked:no_adapter"
@@ -127,6 +133,7 @@ _TRANSITIONS: dict[State, dict[Fact, State]] = {
         Fact.CANCELLED: State.CANCELLED,
         Fact.SUPERSEDED: State.SUPERSEDED,
         Fact.SHUT_OUT: State.CANCELLED,
+        Fact.REDRIVEN: State.WAITING,
     },
     State.LEASED: {
         Fact.ACCEPTED: State.TRANSMITTED,

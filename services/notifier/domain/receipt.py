@@ -19,6 +19,15 @@ class ReceiptStatus(StrEnum):
     REJECTED = "rejected"
 
 
+class Means(StrEnum):
+    """How an answer came to us."""
+
+    SYSTEM = "system"
+    """Over the agency's own authenticated session."""
+    PHONE = "phone"
+    PAPER = "paper"
+
+
 class Flaw(StrEnum):
     """Why a receipt does not count; also the kind of the security event."""
 

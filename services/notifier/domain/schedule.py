@@ -30,7 +30,8 @@ class Tier:
     Attributes:
         delays: wait after the first, second, … failed attempt; the last one repeats.
         floor: never closer together than this.
-        overdue: wait between attempts once the legal time is over.
+        overdue: wait between attempts once the legal time is over; never longer than the last planned
+            step, so that a passed deadline slows nothing down.
         timeout: the longest one attempt may take.
         acknowledge_within: from transmission until a person is alarmed, and again after that.
     """
@@ -55,7 +56,7 @@ TIERS: dict[Urgency, Tier] = {
     Urgency.IMMEDIATE: Tier(
         delays=_seconds(2, 3, 5, 10, 10, 30),
         floor=timedelta(seconds=1),
-        overdue=timedelta(minutes=1),
+        overdue=timedelta(seconds=30),
         timeout=timedelta(seconds=10),
         acknowledge_within=timedelta(minutes=2),
     ),
@@ -112,20 +113,26 @@ def next_attempt(
         A time after ``now``, never later than without jitter.
     """
     delay = tier.delays[min(attempt, len(tier.delays)) - 1]
-    ceiling: timedelta | None = None
-    if deadline is not None:
-        remaining = deadline - now
-        if remaining > timedelta(0):
-            ceiling = max(tier.floor, remaining / 6)
-            delay = min(delay, ceiling)
-        else:
-            ceiling = tier.overdue
-            delay = min(delay, tier.overdue) if attempt <= len(tier.delays) else tier.overdue
+    ceiling = longest_wait(tier=tier, now=now, deadline=deadline)
+    if ceiling is not None:
+        delay = min(delay, ceiling)
     wait = max(delay, tier.floor) * (1 - JITTER * chance)
     if retry_after is not None:
         # Their wish is not jittered away, also where it is about as long as ours: they said not before.
         wait = max(wait, min(retry_after, tier.delays[-1] if ceiling is None else ceiling))
     return now + wait
+
+
+def longest_wait(*, tier: Tier, now: datetime, deadline: datetime | None) -> timedelta | None:
+    """The longest that anything may hold a delivery back from ``now`` on; ``None`` without a legal time.
+
+    A sixth of the legal time that is left, so that several attempts always fit in; after the deadline the
+    pace of the overdue. Retry-After and an open breaker are held to it alike.
+    """
+    if deadline is None:
+        return None
+    remaining = deadline - now
+    return max(tier.floor, remaining / 6) if remaining > timedelta(0) else max(tier.floor, tier.overdue)
 
 
 def next_alarm(*, tier: Tier, now: datetime) -> datetime:

@@ -3,7 +3,7 @@
 from common.outbox import add_tables
 from notifier.models.alerts import alert_handles, alerts, obligations
 from notifier.models.changes import changes, fact_versions
-from notifier.models.deliveries import attempts, deliveries, notices, receipts
+from notifier.models.deliveries import attempts, deliveries, notices, read_outs, receipts, redrives
 from notifier.models.directory import (
     absences,
     agencies,
@@ -45,6 +45,8 @@ __all__ = [
     "obligations",
     "parent_locks",
     "proposals",
+    "read_outs",
     "receipts",
+    "redrives",
     "security_events",
 ]

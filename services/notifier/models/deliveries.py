@@ -35,6 +35,11 @@ ALARMED = (
 )
 """First ways with an open alarm."""
 
+TROUBLED = (
+    "state IN ('dead', 'rejected') OR (state = 'waiting' AND reason NOT IN ('new', 'pull', 'redriven'))"
+)
+"""Rows that fail or need a person; the honest ones never enter its index."""
+
 deliveries = Table(
     "deliveries",
     METADATA,
@@ -57,6 +62,8 @@ deliveries = Table(
     Column("attempt_no", Integer, nullable=False, default=0),
     # Fence: a result counts only while its token stands here.
     Column("claim_token", Uuid),
+    # Since when an open breaker holds it back; the next claim clears it.
+    Column("held_at", UTCDateTime),
     Column("endpoint_id", Uuid),
     Column("endpoint_version", Integer),
     Column("transmitted_at", UTCDateTime),
@@ -151,6 +158,13 @@ Index(
     sqlite_where=text("escalates_id IS NOT NULL"),
     postgresql_where=text("escalates_id IS NOT NULL"),
 )
+Index(
+    "ix_deliveries_troubled",
+    deliveries.c.urgency,
+    deliveries.c.id,
+    sqlite_where=text(TROUBLED),
+    postgresql_where=text(TROUBLED),
+)
 
 attempts = Table(
     "attempts",
@@ -186,7 +200,42 @@ receipts = Table(
     Column("at", UTCDateTime, nullable=False),
     Column("received_at", UTCDateTime, nullable=False),
     Column("is_signed", Boolean, nullable=False),
+    # Phone and paper were entered by two persons, who are named in the sealed answer.
+    Column("means", String(6), nullable=False, server_default="system"),
     # The whole answer as it is given back: it names a person.
     Column("sealed", LargeBinary, nullable=False),
     CheckConstraint("status IN ('received', 'accepted', 'rejected')", name="status"),
+    CheckConstraint("means IN ('system', 'phone', 'paper')", name="means"),
+)
+
+read_outs = Table(
+    "read_outs",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("delivery_id", Uuid, ForeignKey("deliveries.id"), nullable=False, index=True),
+    # The hub that read, and the subject of the token of whoever read for it.
+    Column("by_agency_id", Uuid, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+    # Who listened: it names a person.
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+redrives = Table(
+    "redrives",
+    METADATA,
+    Column("id", Uuid, primary_key=True),
+    Column("proposal_id", Uuid, nullable=False, unique=True),
+    # Codes, ids and times only: which deliveries two persons agreed to send again.
+    Column("selection", Json, nullable=False),
+    Column("proposed_by", String(200), nullable=False),
+    Column("confirmed_by", String(200), nullable=False),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("finished_at", UTCDateTime),
+    Column("total", Integer, nullable=False),
+    Column("redriven", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    # The last delivery that was looked at: urgency, then id.
+    Column("after_urgency", SmallInteger),
+    Column("after_id", Uuid),
 )

@@ -63,6 +63,8 @@ endpoints = Table(
     # The version in force; a revocation counts as one.
     Column("version", Integer, nullable=False),
     Column("revoked_at", UTCDateTime),
+    # Nothing is pushed there meanwhile; what waits, waits blocked.
+    Column("paused_at", UTCDateTime),
 )
 Index("ix_endpoints_agency_id", endpoints.c.agency_id)
 

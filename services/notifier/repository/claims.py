@@ -149,6 +149,7 @@ def _lease(dialect: str) -> Executable:
             claim_token=bindparam("token", type_=deliveries.c.claim_token.type),
             attempt_no=deliveries.c.attempt_no + 1,
             next_wakeup_at=case(moments, value=deliveries.c.urgency),
+            held_at=None,
         )
         .returning(
             deliveries.c.id,
@@ -176,6 +177,7 @@ async def _complete(session: Session, token: UUID, *, now: datetime) -> list[Cla
             endpoint_versions.c.url,
             endpoint_versions.c.kind,
             endpoints.c.revoked_at,
+            endpoints.c.paused_at,
             notices.c.body,
         )
         .join(
@@ -206,7 +208,7 @@ async def _complete(session: Session, token: UUID, *, now: datetime) -> list[Cla
             role=row.role,
             traceparent=row.traceparent,
             concurrency=row.concurrency,
-            url=None if row.revoked_at else row.url,
+            url=None if row.revoked_at or row.paused_at else row.url,
             kind=row.kind,
             body=row.body,
             sealed_keys=tuple(keys.get(row.endpoint_id, ())),

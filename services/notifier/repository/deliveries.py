@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 
 from common.bulk import insert_rows
 from common.db import Session, lock_due
@@ -95,7 +95,7 @@ async def push_to_endpoint(
             deliveries.c.endpoint_id.is_(None),
             _is_on(rung),
             deliveries.c.state == State.WAITING,
-            deliveries.c.reason.in_([Reason.PULL, Reason.ENDPOINT_REVOKED]),
+            deliveries.c.reason.in_([Reason.PULL, Reason.ENDPOINT_REVOKED, Reason.PAUSED]),
         )
         .values(endpoint_id=endpoint_id, endpoint_version=version, reason=Reason.NEW, next_wakeup_at=now)
         .returning(deliveries.c.id)
@@ -140,6 +140,29 @@ async def take_from_endpoint(
             .values(outcome=Outcome.LEASE_EXPIRED, ended_at=now)
         )
     return len(moved)
+
+
+async def block_paused(session: Session, endpoint_id: UUID, *, wakeups: Mapping[int, datetime]) -> int:
+    """Let what waits for a paused endpoint wait without one; returns how many.
+
+    What is being sent goes on; should it fail, the next claim finds the pause.
+
+    Args:
+        wakeups: next alarm by stored urgency: the legal clock runs, and silence climbs, during a pause.
+    """
+    result = await session.execute(
+        update(deliveries)
+        .where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.state == State.WAITING)
+        .values(
+            endpoint_id=None,
+            endpoint_version=None,
+            reason=Reason.PAUSED,
+            held_at=None,
+            next_wakeup_at=case(dict(wakeups), value=deliveries.c.urgency),
+        )
+        .returning(deliveries.c.id)
+    )
+    return len(result.all())
 
 
 async def mark_opened(session: Session, delivery_id: UUID, *, at: datetime) -> Moved | None:

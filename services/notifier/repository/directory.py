@@ -28,6 +28,7 @@ class Route:
     kind: str
     rung: int = 0
     hours: Mapping[str, Any] | None = None
+    paused_at: datetime | None = None
     sealed_keys: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
 
@@ -75,6 +76,7 @@ _ROUTE = (
     endpoint_versions.c.kind,
     endpoint_versions.c.rung,
     endpoint_versions.c.hours,
+    endpoints.c.paused_at,
 )
 
 
@@ -99,9 +101,10 @@ async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: date
     if not wanted:
         return {}
     result = await session.execute(
+        # The last one counts: an endpoint that is not paused, if there is one.
         _routes()
         .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung == 0)
-        .order_by(endpoints.c.id.desc())
+        .order_by(endpoints.c.paused_at.is_(None), endpoints.c.id.desc())
     )
     found = {row[0]: Route(*row) for row in result.all()}
     keys = await list_keys(session, [route.endpoint_id for route in found.values()], now=now)
@@ -169,7 +172,7 @@ async def find_route(session: Session, endpoint_id: UUID) -> Route | None:
 
 
 async def find_sibling(session: Session, endpoint_id: UUID) -> Route | None:
-    """Another endpoint in force of the same agency and on the same rung.
+    """Another endpoint in force of the same agency and on the same rung, rather one that is not paused.
 
     A further rung keeps its turn: what it has to say is said by a delivery of its own.
     """
@@ -179,7 +182,8 @@ async def find_sibling(session: Session, endpoint_id: UUID) -> Route | None:
         endpoints.c.id != endpoint_id,
         endpoint_versions.c.rung == func.coalesce(rung, 0),
     )
-    row = (await session.execute(query.order_by(endpoints.c.id).limit(1))).first()
+    query = query.order_by(endpoints.c.paused_at.is_not(None), endpoints.c.id)
+    row = (await session.execute(query.limit(1))).first()
     return Route(*row) if row else None
 
 
@@ -273,6 +277,30 @@ async def revoke_endpoint(
         update(endpoints)
         .where(endpoints.c.id == endpoint_id, endpoints.c.revoked_at.is_(None))
         .values(revoked_at=at)
+        .returning(endpoints.c.id)
+    )
+    return result.first() is not None
+
+
+async def pause_endpoint(session: Session, endpoint_id: UUID, *, at: datetime) -> bool:
+    """Pause an endpoint in force; ``False`` when it was paused before."""
+    result = await session.execute(
+        update(endpoints)
+        .where(
+            endpoints.c.id == endpoint_id, endpoints.c.revoked_at.is_(None), endpoints.c.paused_at.is_(None)
+        )
+        .values(paused_at=at)
+        .returning(endpoints.c.id)
+    )
+    return result.first() is not None
+
+
+async def resume_endpoint(session: Session, endpoint_id: UUID) -> bool:
+    """End a pause; ``False`` when there was none."""
+    result = await session.execute(
+        update(endpoints)
+        .where(endpoints.c.id == endpoint_id, endpoints.c.paused_at.is_not(None))
+        .values(paused_at=None)
         .returning(endpoints.c.id)
     )
     return result.first() is not None

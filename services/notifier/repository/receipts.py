@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, func, insert, select, update
 
 from common.db import Session, insert_ignore
 from notifier.domain.delivery import Fact, State, states_before
-from notifier.models import deliveries, endpoint_versions, notices, receipts
+from notifier.models import deliveries, endpoint_versions, notices, read_outs, receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,11 @@ async def find_receipt(session: Session, delivery_id: UUID) -> tuple[str, bytes]
 async def add_receipt(session: Session, row: Mapping[str, Any]) -> bool:
     """Store the receipt; ``False`` when one is there already."""
     return await insert_ignore(session, receipts, [row], ["delivery_id"]) == 1
+
+
+async def add_read_out(session: Session, row: Mapping[str, Any]) -> None:
+    """Note that a notice's content was read out."""
+    await session.execute(insert(read_outs).values(**row))
 
 
 async def answer(session: Session, delivery_id: UUID, fact: Fact, state: State, *, at: datetime) -> bool:

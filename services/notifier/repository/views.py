@@ -54,6 +54,7 @@ class ReceiptView:
     at: datetime
     recorded_at: datetime
     is_signed: bool
+    means: str
     sealed: bytes = field(repr=False)
 
 
@@ -66,6 +67,7 @@ class DeliveryView:
     agency_id: UUID | None
     role: str
     notice_no: int
+    generation: int
     state: State
     reason: str | None
     urgency: Urgency
@@ -101,6 +103,7 @@ _COLUMNS: tuple[Any, ...] = (
     deliveries.c.agency_id,
     deliveries.c.role,
     deliveries.c.notice_no,
+    deliveries.c.generation,
     deliveries.c.state,
     deliveries.c.reason,
     deliveries.c.urgency,
@@ -252,10 +255,11 @@ async def _receipts(session: Session, ids: Collection[UUID]) -> dict[UUID, Recei
             receipts.c.at,
             receipts.c.received_at,
             receipts.c.is_signed,
+            receipts.c.means,
             receipts.c.sealed,
         ).where(receipts.c.delivery_id.in_(list(ids)))
     )
-    return {row[0]: ReceiptView(row[1], row[2], row[3], row[4], row[5]) for row in result.all()}
+    return {row[0]: ReceiptView(row[1], row[2], row[3], row[4], row[5], row[6]) for row in result.all()}
 
 
 async def _notices(session: Session, ids: Collection[UUID]) -> dict[UUID, tuple[str, bytes]]:

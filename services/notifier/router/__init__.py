@@ -2,6 +2,7 @@
 
 from notifier.router import (
     alerts,
+    by_hand,
     changes,
     conflicts,
     conservation,
@@ -11,6 +12,7 @@ from notifier.router import (
     internal,
     obligations,
     parents,
+    redrives,
 )
 
 ROUTERS = (
@@ -20,8 +22,10 @@ ROUTERS = (
     conflicts.router,
     parents.router,
     deliveries.router,
+    by_hand.router,
     inbox.router,
     endpoints.router,
     conservation.router,
+    redrives.router,
     internal.router,
 )

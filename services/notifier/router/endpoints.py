@@ -8,16 +8,19 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
+from common.http import Tx
 from common.identity import Principal, require
 from common.schemas import In
 from notifier.errors import EndpointUnknown, RegistryAway
 from notifier.router.counter import AtCounter, Counter
-from notifier.schemas import SigningKeyOut, TestOut
+from notifier.schemas import PauseOut, SigningKeyOut, TestOut
 from notifier.service import directory, endpoints
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
 
 Registrar = Annotated[Principal, Depends(require("registrar"))]
+
+Pausing = Annotated[Principal, Depends(require("agency", "operator"))]
 
 HEARD_WITHIN_SECONDS = 1.0
 LOOK_EVERY_SECONDS = 0.05
@@ -64,6 +67,24 @@ async def send_test_notice(
         counter.db, counter.desk, counter.channel, endpoint_id, actor=caller.subject, now=counter.now
     )
     return TestOut(delivery=delivery_id, outcome=answer.outcome.value, status=answer.status)
+
+
+@router.post("/{endpoint_id}/pause", summary="Push nothing there until it is resumed")
+async def pause_endpoint(
+    endpoint_id: UUID, caller: Pausing, session: Tx, counter: AtCounter, _body: NothingIn | None = None
+) -> PauseOut:
+    """By the operator or the agency itself. What waits stays, `blocked:paused`; its clocks run on."""
+    paused_at = await endpoints.pause(session, counter.desk, caller, endpoint_id, now=counter.now())
+    return PauseOut(endpoint=endpoint_id, paused_at=paused_at)
+
+
+@router.post("/{endpoint_id}/resume", summary="Push there again")
+async def resume_endpoint(
+    endpoint_id: UUID, caller: Pausing, session: Tx, counter: AtCounter, _body: NothingIn | None = None
+) -> PauseOut:
+    """What waited meanwhile goes out at once, the most urgent first."""
+    await endpoints.resume(session, counter.desk, caller, endpoint_id, now=counter.now())
+    return PauseOut(endpoint=endpoint_id, paused_at=None)
 
 
 async def _make_known(counter: Counter, endpoint_id: UUID) -> None:

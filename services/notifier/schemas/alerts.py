@@ -262,6 +262,7 @@ class DeliveryOut(Out):
     agency: UUID | None
     role: str
     notice: int
+    generation: int = Field(description="1, and one more for each redrive")
     state: State
     reason: str | None
     urgency: Literal["immediate", "urgent", "routine"]
@@ -327,6 +328,13 @@ class SigningKeyOut(Out):
     scheme: str
     secret: str | None = None
     public_key: str | None = None
+
+
+class PauseOut(Out):
+    """Whether nothing is pushed to an endpoint, and since when."""
+
+    endpoint: UUID
+    paused_at: datetime | None
 
 
 class TestOut(Out):

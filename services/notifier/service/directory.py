@@ -14,6 +14,7 @@ from common.contracts.registry import (
 )
 from common.db import Session, after_commit
 from common.telemetry import log
+from notifier.domain.schedule import ORDER, next_alarm
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import directory
 from notifier.repository.records import act, add_acts
@@ -89,6 +90,9 @@ async def take_endpoint(session: Session, desk: Desk, event: EndpointRegistered,
     if not await directory.save_endpoint(session, row):
         return
     await delivery_rows.change_endpoint_version(session, event.agency_id, event.endpoint_id, event.version)
+    route = await directory.find_route(session, event.endpoint_id)
+    if route is None or route.paused_at is not None:
+        return
     pushed = await delivery_rows.push_to_endpoint(
         session, event.agency_id, event.endpoint_id, event.version, rung=event.rung, now=now
     )
@@ -138,6 +142,21 @@ async def leave_endpoint(session: Session, endpoint_id: UUID, *, now: datetime) 
     return await delivery_rows.take_from_endpoint(
         session, endpoint_id, to=None if route is None else (route.endpoint_id, route.version), now=now
     )
+
+
+async def leave_unusable(session: Session, desk: Desk, endpoint_id: UUID, *, now: datetime) -> int:
+    """What a worker does that claimed for an endpoint and found it revoked or paused; returns how many."""
+    route = await directory.find_route(session, endpoint_id)
+    if route is None:
+        return await leave_endpoint(session, endpoint_id, now=now)
+    if route.paused_at is None:  # resumed since the claim: it is due, and goes its way
+        return 0
+    return await delivery_rows.block_paused(session, endpoint_id, wakeups=alarms(desk, now))
+
+
+def alarms(desk: Desk, now: datetime) -> dict[int, datetime]:
+    """The next alarm by stored urgency."""
+    return {ORDER[urgency]: next_alarm(tier=tier, now=now) for urgency, tier in desk.tiers.items()}
 
 
 async def take_revocation(session: Session, event: EndpointRevoked, *, now: datetime) -> None:

@@ -6,11 +6,9 @@ anything else. The table is the truth: whatever this object forgets, the overdue
 """
 
 import asyncio
-import heapq
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from uuid import UUID
 
@@ -19,64 +17,31 @@ from common.ids import new_id
 from common.sealing import SealBroken, aead_open
 from common.telemetry import Telemetry, log
 from common.timing import Now
+from notifier.domain.breaker import Rules
 from notifier.domain.channel import WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import ORDER, Urgency
-from notifier.repository import claims, directory
+from notifier.repository import claims, directory, held
 from notifier.repository.claims import Claimed, Result
 from notifier.service.addresses import open_address
 from notifier.service.desk import Desk
-from notifier.service.directory import leave_endpoint
+from notifier.service.directory import leave_unusable
 from notifier.service.grants import key_aad
+from notifier.service.lane import UNKNOWN, Lane
 from notifier.service.results import judge, write_results
 
 SCAN_EVERY = timedelta(seconds=1)
 SCAN_ROWS = 500
 CLAIM_ROWS = 200
+LOOK_ROWS = 400
+TOKEN_SECONDS = 0.01
 RESULT_ROWS = 200
 RESULT_SECONDS = 0.015
 """Results wait so long for each other: the notices of one alert end almost together, and what follows from
 each (met duties, started clocks, events) is reckoned once for all of them."""
-AHEAD_SECONDS = 2.0
-"""A lane claims so much time's worth of work ahead of what is in flight, and never more."""
 LOOK_AGAIN_AFTER = timedelta(seconds=1)
 PAUSE_SECONDS = 0.5
 NEAR_SECONDS = 60.0
-
-
-@dataclass
-class Lane:
-    """One endpoint's places, what waits for a place, and which due ids are known but not claimed."""
-
-    endpoint_id: UUID
-    concurrency: int = 1
-    running: int = 0
-    running_immediate: int = 0
-    seconds: float = 1.0
-    queue: list[tuple[int, int, Claimed]] = field(default_factory=list)
-    hints: dict[UUID, int] = field(default_factory=dict)
-
-    @property
-    def kept(self) -> int:
-        """Places that only immediate notices may take."""
-        return 0 if self.concurrency == 1 else max(1, self.concurrency // 4)
-
-    def has_place(self, urgency: Urgency) -> bool:
-        """Whether a notice of this urgency could be sent at once."""
-        if urgency is Urgency.IMMEDIATE:
-            return self.running < self.concurrency
-        return self.running < self.concurrency and (
-            self.running - self.running_immediate < self.concurrency - self.kept
-        )
-
-    def appetite(self) -> int:
-        """How many more claims make sense: quick lanes take many at a time, a hanging one takes none."""
-        ahead = int(self.concurrency * min(AHEAD_SECONDS / max(self.seconds, 0.01), 25))
-        return max(0, self.concurrency + ahead - self.running - len(self.queue))
-
-    def learn(self, seconds: float) -> None:
-        """Take the time of one attempt into the estimate."""
-        self.seconds += 0.2 * (seconds - self.seconds)
 
 
 class Dispatcher:
@@ -90,12 +55,14 @@ class Dispatcher:
         now: Now,
         *,
         grace: timedelta = timedelta(seconds=10),
+        rules: Rules | None = None,
     ) -> None:
         self._db = db
         self._channel = channel
         self._telemetry = telemetry
         self._now = now
         self._grace = grace
+        self._rules = rules or Rules()
         self._desk: Desk | None = None
         self._lanes: dict[UUID, Lane] = {}
         self._in_hand: set[UUID] = set()
@@ -107,6 +74,7 @@ class Dispatcher:
         self._hungry = asyncio.Event()
         self._is_running = False
         self._keys: dict[bytes, bytes] = {}
+        self._closed: set[UUID] = set()
 
     def attach(self, desk: Desk) -> None:
         """Give it the desk; the two know each other."""
@@ -130,17 +98,14 @@ class Dispatcher:
         if not self._is_running:
             return False
         lane = self._lane(endpoint_id, concurrency)
-        if not lane.queue and not promised and lane.has_place(urgency):
-            return True
-        # What is known to wait goes first, in the true order.
-        return not lane.hints and lane.appetite() > promised
+        return lane.admits(urgency, promised=promised, now=self._now())
 
     def start(self, claimed: Sequence[Claimed]) -> None:
         """Send what was claimed by a transaction that has committed."""
         for one in claimed:
             self._in_hand.add(one.delivery_id)
             lane = self._lane(one.endpoint_id, one.concurrency)
-            heapq.heappush(lane.queue, (ORDER[one.urgency], next(self._order), one))
+            lane.push(one, next(self._order))
             self._fill(lane)
 
     def wake(self, waiting: Mapping[UUID, Sequence[UUID]]) -> None:
@@ -148,7 +113,7 @@ class Dispatcher:
         for endpoint_id, ids in waiting.items():
             lane = self._lane(endpoint_id)
             # Whoever wakes does not say how urgent it is: looked at first, then claimed in the true order.
-            lane.hints.update((one, 0) for one in ids if one not in self._in_hand)
+            lane.hints.update((one, UNKNOWN) for one in ids if one not in self._in_hand)
         self._hungry.set()
 
     def drop(self, delivery_ids: Collection[UUID]) -> None:
@@ -174,7 +139,7 @@ class Dispatcher:
         self._hungry.set()
         await asyncio.gather(scanning, claiming)
         for lane in self._lanes.values():
-            lane.queue.clear()  # claimed but not begun: the lease brings them back
+            lane.clear()  # claimed but not begun: the lease brings them back
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._grace.total_seconds())
         for task in self._tasks:
@@ -186,9 +151,9 @@ class Dispatcher:
     def _lane(self, endpoint_id: UUID, concurrency: int | None = None) -> Lane:
         lane = self._lanes.get(endpoint_id)
         if lane is None:
-            lane = self._lanes[endpoint_id] = Lane(endpoint_id, concurrency or 1)
+            lane = self._lanes[endpoint_id] = Lane.open(endpoint_id, concurrency or 1, self._rules)
         if concurrency is not None:
-            lane.concurrency = concurrency
+            lane.resize(concurrency)
         return lane
 
     async def _scan(self, stop: asyncio.Event) -> None:
@@ -206,8 +171,9 @@ class Dispatcher:
         async with self._db.reading() as session:
             for route in await directory.list_routes(session):
                 self._lane(route.endpoint_id, route.concurrency)
-            full = [lane.endpoint_id for lane in self._lanes.values() if lane.appetite() <= len(lane.hints)]
             for urgency in ORDER:
+                # A heap of routine notices must not hide an immediate one: fullness is a matter of urgency.
+                full = [lane.endpoint_id for lane in self._lanes.values() if lane.is_full(urgency)]
                 due = await claims.find_sendable(
                     session, urgency, now=self._now(), without=full, limit=SCAN_ROWS
                 )
@@ -223,44 +189,92 @@ class Dispatcher:
         while not stop.is_set():
             await self._hungry.wait()
             self._hungry.clear()
-            wanted = self._wanted()
-            if not wanted or stop.is_set():
-                continue
             try:
-                claimed = await self._claim_rows(wanted)
+                more = await self._claim_once()
             except Exception as error:  # noqa: BLE001  # the database may be away; the scan names the rows again
                 log.warning("claim_failed", error_type=type(error).__name__)
                 await _sleep(stop, PAUSE_SECONDS)
                 continue
-            self.start(claimed)
-            if len(wanted) >= CLAIM_ROWS:
+            if more:
                 self._hungry.set()
+
+    async def _claim_once(self) -> bool:
+        """One round for all lanes; returns whether there may be more to claim."""
+        now = self._now()
+        unclear = {id_: lane for lane in self._lanes.values() for id_ in lane.unclear(now)}
+        if unclear:
+            await self._choose(dict(list(unclear.items())[:LOOK_ROWS]))
+        wanted = self._wanted()
+        if wanted:
+            self.start(await self._claim_rows(wanted))
+        self._wake_for_tokens()
+        return len(wanted) >= CLAIM_ROWS or len(unclear) > LOOK_ROWS
+
+    async def _choose(self, unclear: Mapping[UUID, Lane]) -> None:
+        """Look at due rows of lanes that cannot take all: learn urgencies, hold back behind open breakers.
+
+        One look and one update for all lanes together; lanes that run freely never come here.
+        """
+        now = self._now()
+        async with self._db.reading() as session:
+            due = await held.look(session, list(unclear), now=now)
+        for id_, lane in unclear.items():
+            lane.forget([id_])
+        until: dict[UUID, datetime] = {}
+        through: dict[UUID, Lane] = {}
+        for row in due:
+            lane = self._lane(row.endpoint_id)
+            if not lane.breaker.is_open:
+                lane.hints[row.delivery_id] = ORDER[row.urgency]
+                continue
+            wakeup = lane.hold_until(row, tier=self.desk.tiers[row.urgency], now=now)
+            if wakeup is not None:
+                until[row.delivery_id] = wakeup
+            elif lane.has_place(row.urgency):
+                lane.let_through(row.delivery_id)
+                through[row.delivery_id] = lane
+            # else: its lane is full; it stays due, and the scan names it again
+        claimed: list[Claimed] = []
+        try:
+            async with self._db.transaction() as session:
+                await held.hold(session, until, now=now)
+                if through:
+                    claimed = await claims.claim(
+                        session, list(through), new_id(), now=now, leases=self._leases()
+                    )
+        finally:
+            # A probe that was not ours to make must not keep the next one out.
+            for lost in through.keys() - {one.delivery_id for one in claimed}:
+                through[lost].came_back(lost)
+        self.start(claimed)
 
     def _wanted(self) -> list[UUID]:
         """Hints that their lanes have an appetite for; hints are spent by being named."""
         wanted: list[UUID] = []
+        now = self._now()
         for lane in self._lanes.values():
-            room = min(lane.appetite(), CLAIM_ROWS - len(wanted))
-            if room <= 0 or not lane.hints:
-                continue
-            for one in sorted(lane.hints, key=lane.hints.__getitem__)[:room]:
-                del lane.hints[one]
-                if one not in self._in_hand:
-                    wanted.append(one)
+            wanted += [
+                one for one in lane.choose(CLAIM_ROWS - len(wanted), now=now) if one not in self._in_hand
+            ]
         return wanted
 
+    def _wake_for_tokens(self) -> None:
+        """Come back when the next token is there, for lanes whose bucket is empty."""
+        waits = [lane.bucket.wait().total_seconds() for lane in self._lanes.values() if lane.lacks_tokens()]
+        if waits:
+            asyncio.get_running_loop().call_later(max(min(waits), TOKEN_SECONDS), self._hungry.set)
+
     async def _claim_rows(self, wanted: Collection[UUID]) -> list[Claimed]:
-        now = self._now()
-        leases = {urgency: now + tier.lease for urgency, tier in self.desk.tiers.items()}
         async with self._db.transaction() as session:
-            return await claims.claim(session, wanted, new_id(), now=now, leases=leases)
+            return await claims.claim(session, wanted, new_id(), now=self._now(), leases=self._leases())
+
+    def _leases(self) -> dict[Urgency, datetime]:
+        now = self._now()
+        return {urgency: now + tier.lease for urgency, tier in self.desk.tiers.items()}
 
     def _fill(self, lane: Lane) -> None:
         """Give free places to what waits in the lane, the most urgent first."""
-        while lane.queue and lane.has_place(lane.queue[0][2].urgency):
-            _, _, one = heapq.heappop(lane.queue)
-            lane.running += 1
-            lane.running_immediate += one.urgency is Urgency.IMMEDIATE
+        while (one := lane.pop()) is not None:
             task = asyncio.create_task(self._attempt(lane, one))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -274,9 +288,8 @@ class Dispatcher:
             log.warning("attempt_broken", delivery_id=str(one.delivery_id), error_type=type(error).__name__)
             answer = Answer(Outcome.NO_ANSWER)
         finally:
-            lane.running -= 1
-            lane.running_immediate -= one.urgency is Urgency.IMMEDIATE
-            lane.learn(time.perf_counter() - began)
+            if lane.finish(one, answer.outcome, seconds=time.perf_counter() - began, at=self._now()):
+                self._closed.add(lane.endpoint_id)
             self._fill(lane)
             if lane.hints:
                 self._hungry.set()
@@ -325,15 +338,19 @@ class Dispatcher:
             self._finished.clear()
             while self._results:
                 batch, self._results = self._results[:RESULT_ROWS], self._results[RESULT_ROWS:]
+                closed, self._closed = self._closed, set()
                 try:
                     async with self._db.transaction() as session:
                         results = [result for _, result in batch]
                         await write_results(session, self.desk, results, now=self._now())
                         for endpoint_id in {one.endpoint_id for one, _ in batch if one.url is None}:
-                            await leave_endpoint(session, endpoint_id, now=self._now())
+                            await leave_unusable(session, self.desk, endpoint_id, now=self._now())
+                        if closed:
+                            await held.release(session, closed, now=self._now())
                 except Exception as error:  # noqa: BLE001  # the database may be away: keep the results and try again
                     log.warning("results_not_written", count=len(batch), error_type=type(error).__name__)
                     self._results = batch + self._results
+                    self._closed |= closed
                     if stop.is_set() and not self._tasks:
                         return  # leases end and the attempts are repeated under the same id
                     await asyncio.sleep(PAUSE_SECONDS)

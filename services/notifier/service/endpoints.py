@@ -7,9 +7,11 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from common.db import Database, Session
+from common.db import Database, Session, after_commit
+from common.identity import Principal
 from common.ids import new_id
 from common.sealing import aead_open, aead_seal
+from common.telemetry import log
 from common.timing import Now
 from notifier.domain.channel import ASYMMETRIC, WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
@@ -23,6 +25,7 @@ from notifier.repository.directory import Route
 from notifier.repository.records import act, add_acts
 from notifier.service.addresses import open_address
 from notifier.service.desk import Desk
+from notifier.service.directory import alarms
 from notifier.service.grants import key_aad
 from notifier.service.notices import content_url, receipt_url
 from notifier.service.results import judge, write_results
@@ -72,6 +75,66 @@ async def issue_key(
     await directory.add_key(session, endpoint_id, no, sealed, now=now, older_retire_at=now + OVERLAP)
     await add_acts(session, [act("signing_key.issued", at=now, actor=actor, subject_id=endpoint_id, no=no)])
     return shown
+
+
+async def pause(
+    session: Session, desk: Desk, caller: Principal, endpoint_id: UUID, *, now: datetime
+) -> datetime:
+    """Push nothing to an endpoint until it is resumed; what waits for it waits blocked, its clocks run.
+
+    Repeating it changes nothing. What is being sent at this moment goes on.
+
+    Returns:
+        Since when it is paused.
+
+    Raises:
+        EndpointUnknown: there is none, or it is another agency's.
+        EndpointUnusable: it was revoked; the operator alone is told so.
+    """
+    route = await find_own(session, caller, endpoint_id)
+    if await directory.pause_endpoint(session, endpoint_id, at=now):
+        blocked = await delivery_rows.block_paused(session, endpoint_id, wakeups=alarms(desk, now))
+        await add_acts(
+            session,
+            [act("endpoint.paused", at=now, actor=caller.subject, subject_id=endpoint_id, count=blocked)],
+        )
+        log.info("endpoint_paused", endpoint_id=str(endpoint_id), count=blocked)
+        return now
+    return route.paused_at or now
+
+
+async def resume(
+    session: Session, desk: Desk, caller: Principal, endpoint_id: UUID, *, now: datetime
+) -> None:
+    """End a pause; what waits for the agency goes there at once. Repeating it changes nothing.
+
+    Raises:
+        EndpointUnknown: there is none, or it is another agency's.
+        EndpointUnusable: it was revoked; the operator alone is told so.
+    """
+    route = await find_own(session, caller, endpoint_id)
+    if not await directory.resume_endpoint(session, endpoint_id):
+        return
+    pushed = await delivery_rows.push_to_endpoint(
+        session, route.agency_id, endpoint_id, route.version, rung=route.rung, now=now
+    )
+    await add_acts(
+        session,
+        [act("endpoint.resumed", at=now, actor=caller.subject, subject_id=endpoint_id, count=len(pushed))],
+    )
+    log.info("endpoint_resumed", endpoint_id=str(endpoint_id), count=len(pushed))
+    if pushed:
+        after_commit(session, lambda: desk.lanes.wake({endpoint_id: pushed}))
+
+
+async def find_own(session: Session, caller: Principal, endpoint_id: UUID) -> Route:
+    """The endpoint, for the operator and for its own agency; for everybody else there is none."""
+    if caller.role == "operator":
+        return await find_usable(session, endpoint_id)
+    route = await directory.find_route(session, endpoint_id)
+    if route is None or route.agency_id != caller.agency:
+        raise EndpointUnknown
+    return route
 
 
 async def send_test(

@@ -48,6 +48,8 @@ NO_ROUTE = "no_route"
 """Reason of an alarm: nobody holds the role."""
 DEAD = "dead"
 """Reason of an alarm: the agency says that this way will not come back."""
+REJECTED = "rejected"
+"""Reason of an alarm: a named person of the agency refused; somebody must decide who helps instead."""
 REVOKED = "endpoint_revoked"
 """Reason of an alarm: the agency lost its only way."""
 SUPERIOR_BODY = "superior_body"
@@ -214,6 +216,26 @@ async def _climb(
             }
         )
     await raise_alarms(session, alarms, now=now)
+
+
+async def call_operator(session: Session, delivery_id: UUID, reason: str, *, now: datetime) -> None:
+    """An alarm at the operator's rung, past all others: nobody of the agency will take this on."""
+    for row in await overdue_rows.lock_deliveries(session, {delivery_id}):
+        if row.alert_id is None:
+            continue
+        level = row.escalation_level + 1
+        await delivery_rows.set_delivery(session, row.delivery_id, {"escalation_level": level})
+        alarm = {
+            "id": new_id(),
+            "delivery_id": row.delivery_id,
+            "alert_id": row.alert_id,
+            "level": level,
+            "reason": reason,
+            "raised_at": now,
+            "rung": Rung.OPERATOR.value,
+            "climbed_id": None,
+        }
+        await raise_alarms(session, [alarm], now=now)
 
 
 async def raise_alarms(session: Session, alarms: Sequence[Mapping[str, Any]], *, now: datetime) -> None:

@@ -87,6 +87,14 @@ def route_values(
             "reason": Reason.PULL,
             "next_wakeup_at": next_alarm(tier=desk.tiers[delivery.urgency], now=now),
         }
+    if route.paused_at is not None:
+        return {
+            "endpoint_id": None,
+            "endpoint_version": None,
+            "state": State.WAITING,
+            "reason": Reason.PAUSED,
+            "next_wakeup_at": next_alarm(tier=desk.tiers[delivery.urgency], now=now),
+        }
     return {
         "endpoint_id": route.endpoint_id,
         "endpoint_version": route.version,
@@ -168,7 +176,7 @@ def write(
         written.notices.append(notice)
         route = routes.get(delivery.agency)
         row |= route_values(route, delivery, desk, now=now)
-        if route is not None:
+        if route is not None and route.paused_at is None:
             taken = promised[route.endpoint_id]
             if desk.lanes.has_room(route.endpoint_id, route.concurrency, delivery.urgency, promised=taken):
                 promised[route.endpoint_id] += 1

@@ -257,6 +257,7 @@ def tell(desk: Desk, delivery: DeliveryView, viewer: Viewer, shown_alert: UUID |
         "agency": delivery.agency_id,
         "role": delivery.role,
         "notice": delivery.notice_no,
+        "generation": delivery.generation,
         "state": delivery.state.value,
         "reason": delivery.reason,
         "urgency": delivery.urgency.value,
@@ -300,4 +301,5 @@ def _receipt(desk: Desk, delivery: DeliveryView, *, is_addressee: bool) -> dict[
         "status": delivery.receipt.status,
         "at": delivery.receipt.at,
         "recorded_at": delivery.receipt.recorded_at,
+        "means": delivery.receipt.means,
     }

@@ -13,7 +13,7 @@ from common.sealing import aead_open, aead_seal
 from common.telemetry import log
 from notifier.domain.delivery import Fact, State, step
 from notifier.domain.notice import instant
-from notifier.domain.receipt import FACT, Flaw, Receipt, find_flaw
+from notifier.domain.receipt import FACT, Flaw, Means, Receipt, find_flaw
 from notifier.errors import (
     DeliveryUnknown,
     ReceiptDiffers,
@@ -28,7 +28,7 @@ from notifier.repository.claims import Moved
 from notifier.repository.receipts import Addressed
 from notifier.repository.records import act, add_acts, add_security_event
 from notifier.service.desk import Desk
-from notifier.service.escalation import end_silence
+from notifier.service.escalation import REJECTED, call_operator, end_silence
 from notifier.service.exclusions import is_shut_out
 from notifier.service.grants import receipt_aad
 from notifier.service.known import note_known
@@ -44,6 +44,14 @@ class Recorded:
 
     answer: dict[str, Any]
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """An answer that two persons entered: how it came, and who they are by their tokens' subjects."""
+
+    means: Means
+    entered_by: tuple[str, str]
 
 
 async def find_addressed(
@@ -91,6 +99,7 @@ async def record_receipt(
     *,
     is_signed: bool,
     now: datetime,
+    by_hand: ByHand | None = None,
 ) -> Recorded:
     """Let a receipt take effect once; a repeat gets the same stored answer.
 
@@ -118,6 +127,8 @@ async def record_receipt(
     if state is None and not _is_answered(addressed):
         raise ReceiptNotPossible
     answer = _document(receipt, now)
+    if by_hand is not None:
+        answer |= {"means": by_hand.means.value, "entered_by": list(by_hand.entered_by)}
     row = {
         "delivery_id": addressed.delivery_id,
         "agency_id": addressed.agency_id,
@@ -125,6 +136,7 @@ async def record_receipt(
         "at": receipt.at,
         "received_at": now,
         "is_signed": is_signed,
+        "means": (by_hand.means if by_hand else Means.SYSTEM).value,
         "sealed": aead_seal(
             desk.keys.secret("vault"),
             json.dumps(answer, ensure_ascii=False).encode(),
@@ -185,6 +197,8 @@ async def _follow(
     what = "rejected" if state is State.REJECTED else "acknowledged"
     ended = await end_silence(session, moved, fact, now=now)
     await note_moved(session, [moved, *ended], what, now=now)
+    if state is State.REJECTED:
+        await call_operator(session, moved.carrier_id, REJECTED, now=now)
 
 
 def open_receipt(desk: Desk, delivery_id: UUID, sealed: bytes) -> dict[str, Any]:

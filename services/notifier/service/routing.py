@@ -222,7 +222,7 @@ async def _address(
         await obligation_rows.set_obligation(session, row.id, {"recipient_agency_id": agency_id})
     await add_handles(session, desk, alert, [agency_id])
     await add_acts(session, [act("delivery.routed", at=now, alert_id=alert.id, subject_id=lost.id)])
-    if route is not None:
+    if route is not None and route.paused_at is None:
         waiting = {route.endpoint_id: [lost.id]}
         after_commit(session, lambda: desk.lanes.wake(waiting))
 

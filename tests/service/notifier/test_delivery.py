@@ -15,11 +15,12 @@ from common.ids import new_id
 from common.telemetry import Telemetry
 from common.timing import utc_now
 from notifier.domain.delivery import Outcome, Reason, State
+from notifier.domain.escalation import Rung
 from notifier.domain.schedule import Urgency
-from notifier.models import attempts, audit, deliveries, endpoint_versions, notices, obligations
+from notifier.models import attempts, audit, deliveries, endpoint_versions, escalations, notices, obligations
 from notifier.repository import claims
 from notifier.repository.claims import Result
-from notifier.service.dispatch import Lane
+from notifier.service.lane import Lane
 from notifier.service.overdue import look_at_overdue
 from tests.factories.notifier import (
     Ledger,
@@ -216,6 +217,9 @@ async def test_gone_needs_a_person(live: Ledger, telemetry: Telemetry) -> None:
         [open_duty] = await rows(live, obligations, rule="R136-8a")
         assert open_duty.state == "open"
         assert [row.action for row in await rows(live, audit) if row.action == "delivery.failed"]
+        # Nothing is tried any more, and it has no other way: an operator is called in the same transaction.
+        alarms = await rows(live, escalations, delivery_id=(await to_police(live)).id)
+        assert [(alarm.rung, alarm.reason) for alarm in alarms] == [(Rung.OPERATOR, "dead")]
 
 
 async def test_nobody_listens_and_it_goes_on_being_tried(live: Ledger, telemetry: Telemetry) -> None:

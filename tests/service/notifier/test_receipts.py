@@ -14,7 +14,8 @@ from common.contracts.casework import CaseManagerAppointed
 from common.contracts.intake import ContentOpened
 from common.contracts.registry import EndpointRegistered
 from common.testing import FrozenNow
-from notifier.models import deliveries, notices, obligations, receipts, security_events
+from notifier.domain.escalation import Rung
+from notifier.models import deliveries, escalations, notices, obligations, receipts, security_events
 from tests.factories.notifier import T0, a_receipt
 from tests.service.notifier.conftest import House
 
@@ -85,7 +86,11 @@ async def test_accepted_and_rejected_are_answers_too(house: House, status: str) 
     delivery, body = await addressed(house)
     given = a_receipt(delivery, body, status=status, reason="not ours" if status == "rejected" else None)
     assert (await answer(house, delivery, given, house.as_agency(POLICE))).status_code == 201
-    assert (await state(house, delivery)).state == ("rejected" if status == "rejected" else "acknowledged")
+    row = await state(house, delivery)
+    assert row.state == ("rejected" if status == "rejected" else "acknowledged")
+    # Who refuses leaves somebody to decide who helps instead: an operator is called at once.
+    alarms = [(each.rung, each.reason) for each in await house.rows(escalations, delivery_id=delivery)]
+    assert alarms == ([(Rung.OPERATOR, "rejected")] if status == "rejected" else [])
     other = a_receipt(delivery, body, status="received")
     assert (await answer(house, delivery, other, house.as_agency(POLICE))).status_code == 409
 

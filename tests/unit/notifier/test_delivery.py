@@ -17,6 +17,7 @@ EXPECTED = {
     (State.WAITING, Fact.REJECTION): State.REJECTED,
     (State.WAITING, Fact.CANCELLED): State.CANCELLED,
     (State.WAITING, Fact.SUPERSEDED): State.SUPERSEDED,
+    (State.WAITING, Fact.REDRIVEN): State.WAITING,
     (State.LEASED, Fact.ACCEPTED): State.TRANSMITTED,
     (State.LEASED, Fact.PULLED): State.TRANSMITTED,
     (State.LEASED, Fact.FAILED): State.WAITING,

@@ -74,14 +74,79 @@ def test_a_wish_is_never_answered_earlier_than_the_plan(
     assert asked >= plain
 
 
-@pytest.mark.parametrize("urgency", list(Urgency))
-@pytest.mark.parametrize("window", [timedelta(minutes=15), timedelta(hours=1), timedelta(days=3)])
-def test_at_least_four_attempts_fall_inside_any_window(urgency: Urgency, window: timedelta) -> None:
-    at, made = NOW, 1
+WINDOWS = {
+    Urgency.IMMEDIATE: (timedelta(minutes=15), timedelta(hours=1)),
+    Urgency.URGENT: (timedelta(hours=1), timedelta(hours=24)),
+    Urgency.ROUTINE: (timedelta(hours=24), timedelta(days=30)),
+}
+"""Legal time that a delivery of each urgency can have when it is planned."""
+
+
+@given(st.data(), urgencies, wishes)
+def test_at_least_four_attempts_begin_inside_any_legal_window(
+    data: st.DataObject, urgency: Urgency, wish: timedelta | None
+) -> None:
+    """Each hangs until its timeout, and asks us to wait as long as it likes."""
+    window = data.draw(st.timedeltas(*WINDOWS[urgency]))
+    tier, at, made = TIERS[urgency], NOW, 1
     while at < NOW + window and made < 50:
-        at = next_attempt(tier=TIERS[urgency], attempt=made, now=at, deadline=NOW + window, chance=0)
+        ended = at + tier.timeout
+        at = next_attempt(
+            tier=tier,
+            attempt=made,
+            now=ended,
+            deadline=NOW + window,
+            chance=data.draw(chances),
+            retry_after=wish,
+        )
         made += at < NOW + window
     assert made >= 4
+
+
+@given(
+    urgencies,
+    attempts,
+    st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=40)),
+    st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=40)),
+)
+def test_a_passed_deadline_never_slows_anything_down(
+    urgency: Urgency, attempt: int, past: timedelta, left: timedelta
+) -> None:
+    """Of the plan itself: only the clamp of the last moments, which ends with the legal time, is quicker."""
+    tier = TIERS[urgency]
+    late = next_attempt(tier=tier, attempt=attempt, now=NOW, deadline=NOW - past, chance=0)
+    plan = next_attempt(tier=tier, attempt=attempt, now=NOW, deadline=None, chance=0)
+    assert late <= plan
+    assert tier.overdue <= tier.delays[-1]
+
+
+LATEST = {
+    Urgency.IMMEDIATE: (0, 2, 5, 10, 20, 30, 60, 90),
+    Urgency.URGENT: (0, 10, 60, 300, 900, 1800, 5400, 9000),
+    Urgency.ROUTINE: (0, 60, 600, 3600, 10800, 21600, 64800, 108000),
+}
+"""Seconds by which each attempt is made at the latest when all fail at once (delivery.md, tiers)."""
+
+
+@pytest.mark.parametrize("urgency", list(Urgency))
+def test_no_attempt_is_later_than_the_tiers_ask(urgency: Urgency) -> None:
+    at = NOW
+    for number, latest in enumerate(LATEST[urgency], start=1):
+        assert at - NOW <= timedelta(seconds=latest), number
+        at = next_attempt(tier=TIERS[urgency], attempt=number, now=at, deadline=None, chance=0)
+
+
+@given(urgencies, attempts, lefts, chances, st.timedeltas(max_value=timedelta(0)))
+def test_a_wish_in_the_past_changes_nothing(
+    urgency: Urgency, attempt: int, left: timedelta | None, chance: float, wish: timedelta
+) -> None:
+    def wait(asked: timedelta | None) -> datetime:
+        deadline = None if left is None else NOW + left
+        return next_attempt(
+            tier=TIERS[urgency], attempt=attempt, now=NOW, deadline=deadline, chance=chance, retry_after=asked
+        )
+
+    assert wait(wish) == wait(None)
 
 
 @pytest.mark.parametrize("urgency", list(Urgency))
