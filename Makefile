@@ -66,6 +66,15 @@ simulation: .venv/.tools ## SEEDS stories out of seeds, one core; a failing one 
 bench: .venv/.tools ## side by side with Celery, FastStream, Procrastinate and Node, 15 minutes (QUICK=1: 4)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
+KILLS ?= 24
+ALERTS ?= 200
+
+.PHONY: faults
+faults: simulation ## long: seeds, planted bugs, every await point, and KILLS random kills under ALERTS alerts
+	@DABYL_SIMULATION_POINTS=100000 $(BIN)/pytest --quiet --db both -rP tests/simulation
+	@DABYL_FAULT_KILLS=$(KILLS) DABYL_FAULT_ALERTS=$(ALERTS) $(BIN)/pytest --quiet -rP \
+	    tests/acceptance/kill/test_checker.py "tests/acceptance/kill/test_kill.py::test_on_rabbitmq_and_postgresql_nothing_is_lost"
+
 .PHONY: contracts
 contracts: .venv/.runtime ## write contracts/ and docs/law.md again: schemas, descriptions, the law as a page
 	@$(BIN)/python -m dabyl.contracting

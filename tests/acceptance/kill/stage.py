@@ -16,7 +16,8 @@ from tests.acceptance.kill.law import KINDS, WORLD
 
 ROOT = Path(__file__).parents[3]
 SCHOOL = "education-org-kz-75"
-ALERTS = 200
+ALERTS = int(os.environ.get("DABYL_FAULT_ALERTS", "200"))
+"""``make faults ALERTS=20000`` is the big run."""
 
 
 class Stage:

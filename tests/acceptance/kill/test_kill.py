@@ -1,5 +1,6 @@
 """200 alerts while every process is ended with ``kill -9`` again and again: none is lost or goes astray."""
 
+import os
 import shutil
 import sys
 import threading
@@ -18,10 +19,16 @@ from tests.parts import packages
 from tests.parts.compose import ComposeHouse
 
 SEED = 20261121
-STRIKES = 24
-SETTLE_SECONDS = 240
+STRIKES = int(os.environ.get("DABYL_FAULT_KILLS", "24"))
+EVERY = 0.25
+SETTLE_SECONDS = max(240, ALERTS * 0.1)
+KILLING_SECONDS = max(420.0, STRIKES * 8.0)
+REPORTING_SECONDS = max(180.0, ALERTS * EVERY * 4)
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.kill,
+    pytest.mark.timeout(int(900 + KILLING_SECONDS + REPORTING_SECONDS + SETTLE_SECONDS)),
+]
 
 
 @pytest.fixture
@@ -48,7 +55,7 @@ def test_on_rabbitmq_and_postgresql_nothing_is_lost(
     targets += [Target("postgres", house.postgres.restart), Target("rabbitmq", house.rabbit.restart)]
     killer = Killer(targets, seed=SEED, strikes=STRIKES, pause=(0.5, 3.5))
     with Stage(house.url, tmp_path) as stage, Supervisor(house.lasting):
-        reporter = stage.set_up(every=0.25)
+        reporter = stage.set_up(every=EVERY)
         verdict = _play(stage, reporter, killer)
     _judge(verdict, reporter, killer, record_property)
     assert set(killer.struck) == {target.name for target in targets}
@@ -81,8 +88,8 @@ def test_on_the_embedded_stack_nothing_is_lost(
 def _play(stage: Stage, reporter: Reporter, killer: Killer) -> Verdict:
     reporter.start()
     killer.start()
-    killer.join(420)
-    reporter.join(180)
+    killer.join(KILLING_SECONDS)
+    reporter.join(REPORTING_SECONDS)
     reporter.give_up.set()
     with suppress(RuntimeError):
         reporter.join(30)
