@@ -11,16 +11,24 @@ from common.contracts.registry import (
     BodyDeclaredAbsent,
     EndpointRegistered,
     EndpointRevoked,
+    ReturnSubmitted,
 )
 from common.db import Session
 from common.inbox import Effect, Received, Together
 from common.timing import Now
 from notifier.domain.later import LaterFact
-from notifier.service import changes, directory, facts, planning, receipts
+from notifier.service import changes, directory, facts, periods, planning, receipts
 from notifier.service.desk import Desk
 
 APPOINTED = "case_manager.appointed"
 """Code of the fact that has an event of its own."""
+
+
+def _receive_return(desk: Desk) -> Effect:
+    async def receive_return(session: Session, event: ReturnSubmitted, *, now: Now) -> None:
+        await periods.take_return(session, desk, event, now=now())
+
+    return receive_return
 
 
 def effects(desk: Desk) -> Mapping[type[Event], Effect | Together]:
@@ -57,8 +65,8 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect | Together]:
     async def register_agency(session: Session, event: AgencyRegistered, *, now: Now) -> None:
         await directory.take_agency(session, desk, event, now=now())
 
-    async def retire_agency(session: Session, event: AgencyRetired, *, now: Now) -> None:  # noqa: ARG001  # the signature of every effect
-        await directory.retire_agency(session, event)
+    async def retire_agency(session: Session, event: AgencyRetired, *, now: Now) -> None:
+        await directory.retire_agency(session, event, now=now())
 
     async def register_endpoint(session: Session, event: EndpointRegistered, *, now: Now) -> None:
         await directory.take_endpoint(session, desk, event, now=now())
@@ -81,4 +89,5 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect | Together]:
         EndpointRegistered: register_endpoint,
         EndpointRevoked: revoke_endpoint,
         BodyDeclaredAbsent: declare_absence,
+        ReturnSubmitted: _receive_return(desk),
     }

@@ -131,5 +131,9 @@ class RedriveNotReadable(Invalid):
     """A redrive has a filter and a reason, or confirms a proposal."""
 
 
+class PeriodUnknown(NotFound):
+    """There is no such period for this caller."""
+
+
 class RegistryAway(Unavailable):
     """The registry gave no snapshot."""

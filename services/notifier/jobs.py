@@ -21,6 +21,7 @@ from notifier.service import (
     escalation,
     facts,
     overdue,
+    periods,
     rebuilding,
     redrives,
 )
@@ -62,7 +63,15 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
         "turn_clocks": (clocks.anything_due, clocks.turn_clocks, clocks.ROWS),
         "settle_facts": (facts.anything_waits, facts.settle_waiting, facts.ROWS),
         "settle_changes": (changes.anything_waits, changes.settle_waiting, changes.ROWS),
+        "turn_periods": (periods.anything_due, periods.turn_periods, periods.ROWS),
     }
+
+    async def open_periods() -> None:
+        async with db.reading() as session:
+            if not await periods.anything_opens(session, desk, now=now()):
+                return
+        async with db.transaction() as session:
+            await periods.open_periods(session, desk, now=now())
 
     async def fill_directory() -> None:
         """A copy that is empty was lost, or nobody ever told us: ask, so that no alert lacks its route."""
@@ -82,6 +91,7 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
     return [
         *(Job(name, EVERY_SECOND, partial(repeat, *work)) for name, work in passes.items()),
         driving(db, desk, now),
+        Job("open_periods", EVERY_MINUTE, open_periods),
         Job("fill_directory", EVERY_MINUTE, fill_directory),
     ]
 

@@ -99,5 +99,9 @@ class AgencyNotNamed(Forbidden):
     """This token belongs to no agency."""
 
 
+class ReturnDiffers(Conflict):
+    """Another return was handed in for this period; what was handed in stays."""
+
+
 class RevocationNotPossible(Unavailable):
     """The service that sends could not be told to stop; nothing was changed, try again."""

@@ -114,6 +114,26 @@ class Absence(Model, table=True):
     reason: str = Field(sa_column=Column(Text, nullable=False))
 
 
+class Return(Model, table=True):
+    """What an agency handed in for a period of a duty that returns; never altered."""
+
+    __tablename__ = "returns"
+    __table_args__ = (
+        UniqueConstraint("agency_id", "duty", "period"),
+        Index(None, "agency_id", "submitted_at"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    agency_id: UUID = Field(foreign_key="agencies.id")
+    duty: str = Field(max_length=40)
+    period: str = Field(max_length=9)
+    reference: str = Field(max_length=200)
+    digest: str = Field(max_length=64)
+    outgoing_number: str = Field(max_length=60)
+    submitted_at: datetime
+    submitted_by: str = Field(max_length=200)
+
+
 class Change(Model, table=True):
     """One version of one thing, as it was told to the others; never altered."""
 

@@ -14,7 +14,7 @@ from registry.domain import agency as rules
 from registry.domain.territory import Lineage
 from registry.domain.territory import Territory as Node
 from registry.errors import EndpointExists
-from registry.models import Absence, Agency, Change, Endpoint, Mandate, Seeding, Territory
+from registry.models import Absence, Agency, Change, Endpoint, Mandate, Return, Seeding, Territory
 
 
 def _table(model: type[SQLModel]) -> Table:
@@ -239,6 +239,37 @@ async def has_live_endpoint(session: Session, agency_id: UUID) -> bool:
     """Whether the agency can still be pushed to."""
     live = exists().where(col(Endpoint.agency_id) == agency_id, col(Endpoint.revoked_at).is_(None))
     return bool(await session.scalar(select(live)))
+
+
+# Returns -------------------------------------------------------------------------------------------
+
+
+async def add_return(session: Session, row: Return) -> bool:
+    """Keep a return; the unique key decides: ``False`` when one is there for this period."""
+    unique = ["agency_id", "duty", "period"]
+    return await insert_ignore(session, _table(Return), [row.model_dump()], unique) == 1
+
+
+async def find_return(session: Session, agency_id: UUID, duty: str, period: str) -> Return | None:
+    """What the agency handed in for this period."""
+    found = await session.scalars(
+        select(Return).where(
+            col(Return.agency_id) == agency_id, col(Return.duty) == duty, col(Return.period) == period
+        )
+    )
+    return found.one_or_none()
+
+
+async def list_returns(
+    session: Session, *, agency_id: UUID | None, after: UUID | None, limit: int
+) -> list[Return]:
+    """Returns by id."""
+    wanted = select(Return).order_by(col(Return.id)).limit(limit)
+    if agency_id is not None:
+        wanted = wanted.where(col(Return.agency_id) == agency_id)
+    if after is not None:
+        wanted = wanted.where(col(Return.id) > after)
+    return list(await session.scalars(wanted))
 
 
 # Changes -------------------------------------------------------------------------------------------

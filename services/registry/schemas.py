@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Stri
 from common.schemas import In, Out
 from registry.domain.agency import AbsenceDraft, AgencyDraft, Interval, MandateDraft, Names
 from registry.domain.endpoint import EndpointDraft
-from registry.models import Absence, Agency, Endpoint, Mandate, Territory
+from registry.models import Absence, Agency, Endpoint, Mandate, Return, Territory
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ].+", re.ASCII | re.DOTALL)
 
@@ -331,5 +331,46 @@ class AbsenceOut(Out):
 
     @classmethod
     def of(cls, row: Absence) -> "AbsenceOut":
+        """From a row."""
+        return cls.model_validate(row)
+
+
+Duty = Annotated[str, StringConstraints(max_length=40, pattern=r"^[A-Z][A-Za-z0-9]*-[A-Za-z0-9._]+$")]
+"""Rule of the law."""
+
+PeriodKey = Annotated[
+    str,
+    StringConstraints(max_length=9, pattern=r"^20[0-9]{2}(-(0[1-9]|1[0-2]|Q[1-4]|H[12])|/20[0-9]{2})$"),
+]
+"""Month, quarter, half-year or school year."""
+
+
+class ReturnBodyIn(In):
+    """What is handed in for one period; the document itself stays with its agency.
+
+    Nothing about a child belongs here: ``reference`` and ``outgoing_number`` are the agency's own numbers.
+    """
+
+    duty: Duty = Field(description="rule, as in the list of periods, e.g. `R264-22a`")
+    period: PeriodKey = Field(description="`2026-10`, `2026-Q4`, `2026-H2` or `2026/2027`")
+    reference: Annotated[Line, StringConstraints(max_length=200)]
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the document, hexadecimal")
+    outgoing_number: Annotated[Line, StringConstraints(max_length=60)]
+
+
+class ReturnOut(Out):
+    """What was handed in; it is never altered."""
+
+    id: UUID
+    agency_id: UUID
+    duty: str
+    period: str
+    reference: str
+    digest: str
+    outgoing_number: str
+    submitted_at: datetime
+
+    @classmethod
+    def of(cls, row: Return) -> "ReturnOut":
         """From a row."""
         return cls.model_validate(row)

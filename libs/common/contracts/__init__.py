@@ -21,6 +21,10 @@ REGISTRY: dict[str, type[Event]] = {
         notifier.DeliveryAcknowledged,
         notifier.DeliveryFailed,
         notifier.EscalationRaised,
+        notifier.PeriodOpened,
+        notifier.PeriodMet,
+        notifier.PeriodBreached,
+        notifier.PeriodPassed,
         casework.CaseManagerAppointed,
         casework.VisitRecorded,
         casework.AssessmentSigned,
@@ -34,6 +38,7 @@ REGISTRY: dict[str, type[Event]] = {
         registry.EndpointRegistered,
         registry.EndpointRevoked,
         registry.BodyDeclaredAbsent,
+        registry.ReturnSubmitted,
     )
 }
 """Every event by its CloudEvents type."""

@@ -187,3 +187,67 @@ class EscalationRaised(Event):
     level: int
     rung: int | None = None
     raised_at: datetime
+
+
+class PeriodFact(BaseModel):
+    """One period of one agency."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    period_id: UUID
+    agency_id: UUID
+
+
+class PeriodOpened(Event):
+    """A period of a duty that returns began for these agencies; nothing of it is about a child.
+
+    Attributes:
+        key: ``2026-10``, ``2026-Q4``, ``2026-H2`` or ``2026/2027``.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.period.opened.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    rule: str
+    key: str
+    due_at: datetime
+    breach_at: datetime | None
+    periods: tuple[PeriodFact, ...]
+
+
+class PeriodMet(Event):
+    """An agency handed in what a period asked for; a late one stays breached."""
+
+    type: ClassVar[str] = "kz.dabyl.period.met.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    rule: str
+    key: str
+    period: PeriodFact
+    return_id: UUID
+    met_at: datetime
+
+
+class PeriodBreached(Event):
+    """The formal limit of a period passed for these agencies."""
+
+    type: ClassVar[str] = "kz.dabyl.period.breached.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    rule: str
+    key: str
+    breached_at: datetime
+    periods: tuple[PeriodFact, ...]
+
+
+class PeriodPassed(Event):
+    """The mandate ended while the period was open: ``to`` owes it now."""
+
+    type: ClassVar[str] = "kz.dabyl.period.passed.v1"
+    publisher: ClassVar[str] = "notifier"
+
+    rule: str
+    key: str
+    period: PeriodFact
+    to: UUID
+    passed_at: datetime

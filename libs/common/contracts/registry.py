@@ -149,3 +149,22 @@ class BodyDeclaredAbsent(Event):
     territory: str
     valid_from: datetime
     valid_until: datetime | None = None
+
+
+class ReturnSubmitted(Event):
+    """An agency handed in what a duty asks for at intervals. What it says stays in registry.
+
+    Attributes:
+        duty: rule of the law.
+        period: ``2026-10``, ``2026-Q4``, ``2026-H2`` or ``2026/2027``.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.return.submitted.v1"
+    publisher: ClassVar[str] = "registry"
+    consumers: ClassVar[tuple[str, ...]] = ("notifier",)
+
+    return_id: UUID
+    agency_id: UUID
+    duty: str
+    period: str
+    submitted_at: datetime

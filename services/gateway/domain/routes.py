@@ -102,6 +102,9 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", "/v1/endpoints/{id}/pause", "notifier"),
     _route("POST", "/v1/endpoints/{id}/resume", "notifier"),
     _route("GET POST", "/v1/absences", "registry"),
+    _route("GET POST", "/v1/returns", "registry"),
+    _route("GET", "/v1/periods", "notifier"),
+    _route("GET", "/v1/periods/{id}", "notifier"),
 )
 """The public surface of the four services behind the gateway."""
 

@@ -17,6 +17,7 @@ from notifier.models.exclusions import exclusions
 from notifier.models.facts import later_facts
 from notifier.models.locks import parent_locks
 from notifier.models.metadata import METADATA
+from notifier.models.periods import period_returns, period_watermarks, periods
 from notifier.models.proposals import proposals
 from notifier.models.records import audit, escalations, security_events
 
@@ -44,6 +45,9 @@ __all__ = [
     "notices",
     "obligations",
     "parent_locks",
+    "period_returns",
+    "period_watermarks",
+    "periods",
     "proposals",
     "read_outs",
     "receipts",

@@ -12,6 +12,7 @@ from notifier.router import (
     internal,
     obligations,
     parents,
+    periods,
     redrives,
 )
 
@@ -24,6 +25,7 @@ ROUTERS = (
     deliveries.router,
     by_hand.router,
     inbox.router,
+    periods.router,
     endpoints.router,
     conservation.router,
     redrives.router,

@@ -29,6 +29,7 @@ from notifier.schemas.alerts import (
     TimelineOut,
 )
 from notifier.schemas.changes import ChangeOut, RatingIn, ToldOut
+from notifier.schemas.periods import PeriodOut
 from notifier.schemas.words import Flag, Instant, Line, RoleCode, State, Territory, Words
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "OffenderIn",
     "OwnObligationsOut",
     "PauseOut",
+    "PeriodOut",
     "PersonIn",
     "PreviewOut",
     "ProposalIn",

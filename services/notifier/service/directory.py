@@ -17,6 +17,7 @@ from common.telemetry import log
 from notifier.domain.schedule import ORDER, next_alarm
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import directory
+from notifier.repository.periods import look_again
 from notifier.repository.records import act, add_acts
 from notifier.service.addresses import stored_address
 from notifier.service.desk import Desk
@@ -51,12 +52,14 @@ async def take_agency(session: Session, desk: Desk, event: AgencyRegistered, *, 
         for place, mandate in enumerate(event.mandates)
     ]
     if await directory.save_agency(session, row, holdings):
+        await look_again(session, event.agency_id, now=now)
         await route_all(session, desk, now=now)
 
 
-async def retire_agency(session: Session, event: AgencyRetired) -> None:
+async def retire_agency(session: Session, event: AgencyRetired, *, now: datetime) -> None:
     """End an agency's roles, unless a later version is known."""
-    await directory.retire_agency(session, event.agency_id, event.version, event.retired_at)
+    if await directory.retire_agency(session, event.agency_id, event.version, event.retired_at):
+        await look_again(session, event.agency_id, now=now)
 
 
 async def take_absence(session: Session, desk: Desk, event: BodyDeclaredAbsent, *, now: datetime) -> None:

@@ -36,7 +36,7 @@ async def rebuild(session: Session, desk: Desk, facts: Sequence[Event], *, now: 
             case AgencyRegistered():
                 await directory.take_agency(session, desk, fact, now=now)
             case AgencyRetired():
-                await directory.retire_agency(session, fact)
+                await directory.retire_agency(session, fact, now=now)
             case BodyDeclaredAbsent():
                 await directory.take_absence(session, desk, fact, now=now)
             case EndpointRegistered():
