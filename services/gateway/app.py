@@ -27,6 +27,7 @@ from gateway.service.bootstrap import ensure_registrar
 from gateway.service.doorman import Doorman
 from gateway.service.gatekeeper import Gatekeeper
 from gateway.service.secrets import SecretChecker
+from gateway.service.sources import Sources
 from gateway.service.tokens import ALGORITHM, Issuer, Trusted, Verifier
 from gateway.settings import Settings
 
@@ -51,11 +52,13 @@ def build(settings: Settings, parts: Parts) -> Service:
         secrets=secrets,
         services=services,
         directory=RegistryDirectory(services),
+        sources=Sources(settings.trusted_proxies),
         allowances=Allowances(
             {
                 Bucket.ALERTS: settings.rate_alerts,
                 Bucket.THREATS: settings.rate_alerts,
                 Bucket.DELIVERIES: settings.rate_deliveries,
+                Bucket.REPORTS: settings.rate_reports,
                 Bucket.DEFAULT: settings.rate_default,
             }
         ),

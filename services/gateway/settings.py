@@ -43,6 +43,13 @@ class Settings(ServiceSettings):
     rate_deliveries: int = Field(
         30_000, ge=1, description="inbox, content and receipt calls per client and minute"
     )
+    rate_reports: int = Field(
+        10, ge=1, description="POST /v1/reports without a token, per source address and minute"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="networks (CIDR) of the TLS front whose `X-Forwarded-For` tells sources of reports apart",
+    )
     rate_default: int = Field(3_000, ge=1, description="all other calls per client and minute")
     security_contact: str = Field(
         "mailto:security@dabyl.invalid", description="Contact line of /.well-known/security.txt (RFC 9116)"

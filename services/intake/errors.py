@@ -19,6 +19,10 @@ class IdempotencyKeyNotReadable(Malformed):
     """The Idempotency-Key is not 1 to 255 visible ASCII characters."""
 
 
+class ReportKeyTooShort(Malformed):
+    """An Idempotency-Key of a public report has at least 16 characters: others must not guess it."""
+
+
 class ReporterUnknown(Forbidden):
     """Only an agency can send an alert here."""
 

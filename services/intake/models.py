@@ -69,6 +69,26 @@ Index(
     postgresql_where=text("forget_at IS NOT NULL"),
 )
 
+receipt_codes = Table(
+    "receipt_codes",
+    METADATA,
+    _column("token", LargeBinary(32), PSEUDONYM, key=True),
+    _column("alert_id", Uuid, PUBLIC),
+)
+
+report_traces = Table(
+    "report_traces",
+    METADATA,
+    _column("alert_id", Uuid, PUBLIC, key=True),
+    # Whence it came and what it says, as keyed tokens that are forgotten within the hour.
+    _column("source", LargeBinary(16), PSEUDONYM),
+    _column("words", LargeBinary(16), PSEUDONYM),
+    _column("received_at", UTCDateTime, PUBLIC),
+    Index("ix_report_traces_source_received_at", "source", "received_at"),
+    Index("ix_report_traces_words_received_at", "words", "received_at"),
+    Index("ix_report_traces_received_at", "received_at"),
+)
+
 match_tokens = Table(
     "match_tokens",
     METADATA,

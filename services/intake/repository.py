@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, tuple_, update
+from sqlalchemy import delete, func, insert, or_, select, tuple_, update
 
 from common.db import Session, insert_ignore
 from intake.domain.seals import SealedRecord
@@ -16,7 +16,9 @@ from intake.models import (
     denials,
     match_tokens,
     openings,
+    receipt_codes,
     repeat_keys,
+    report_traces,
     reporter_vault,
 )
 
@@ -261,3 +263,30 @@ async def add_opening(
         "opened_at": opened_at,
     }
     await session.execute(_ADD_OPENING, row)
+
+
+async def add_receipt_code(session: Session, token: bytes, alert_id: UUID) -> None:
+    """Remember by its token which report a receipt code is of."""
+    await session.execute(insert(receipt_codes).values(token=token, alert_id=alert_id))
+
+
+async def add_trace(session: Session, row: Mapping[str, Any]) -> None:
+    """Note for the flood guard where a report came from and what it said."""
+    await session.execute(insert(report_traces).values(**row))
+
+
+async def count_traces(
+    session: Session, *, since: datetime, source: bytes | None = None, words: bytes | None = None
+) -> int:
+    """How many reports of this source, or with these words, came since."""
+    query = select(func.count()).where(report_traces.c.received_at > since)
+    if source is not None:
+        query = query.where(report_traces.c.source == source)
+    if words is not None:
+        query = query.where(report_traces.c.words == words)
+    return int((await session.execute(query.select_from(report_traces))).scalar_one())
+
+
+async def forget_traces(session: Session, *, before: datetime) -> None:
+    """Drop what the flood guard counts no more."""
+    await session.execute(delete(report_traces).where(report_traces.c.received_at <= before))

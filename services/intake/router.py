@@ -10,7 +10,15 @@ from common.http import Page, Reading, Tx
 from common.identity import Caller, Principal, require
 from intake import service
 from intake.errors import IdempotencyKeyNotReadable
-from intake.schemas import AlertIn, AlertOut, ContentOut, MatchOut, ReceivedOut
+from intake.schemas import (
+    AlertIn,
+    AlertOut,
+    ContentOut,
+    MatchOut,
+    ReceivedOut,
+    ReportedOut,
+    ReportIn,
+)
 from intake.service import Room
 
 router = APIRouter(prefix="/v1", tags=["intake"])
@@ -65,6 +73,33 @@ async def receive_alert(
         received_at=received.received_at,
         flags=("iin_doubtful",) if received.is_iin_doubtful else (),
     )
+
+
+@router.post(
+    "/reports",
+    status_code=201,
+    responses={200: {"model": ReportedOut, "description": "A repeat: the first report, without its receipt"}},
+)
+async def receive_report(
+    _gateway: Annotated[Principal, Depends(require("service"))],
+    room: Intake,
+    key: IdempotencyKey,
+    body: ReportIn,
+    session: Tx,
+    response: Response,
+    source: Annotated[str, Header(alias="Dabyl-Source", pattern="^[0-9a-f]{32}$", include_in_schema=False)],
+) -> ReportedOut:
+    """Report a child in need without an account. The contact centre looks first, unless life is in danger.
+
+    The receipt code is shown once. An ``Idempotency-Key`` must have at least 16 characters.
+    """
+    received, code = await service.receive_report(
+        session, room, body.to_report(), reporter=body.reporter, source=bytes.fromhex(source), key=key
+    )
+    if received.is_repeat:
+        response.status_code = 200
+    response.headers["Cache-Control"] = "no-store"
+    return ReportedOut(number=received.number, receipt=code, received_at=received.received_at)
 
 
 @router.get("/alerts/{alert_id}")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -108,6 +109,12 @@ class ScreeningIn(In):
     taken_on: WrittenDate
 
 
+def canonical_of(body: In) -> bytes:
+    """One spelling for one body: order of keys, blanks and left-out unknowns do not matter."""
+    told = body.model_dump(mode="json", exclude_none=True)
+    return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
 class AlertIn(In):
     """What an agency's system tells. Only the place and the concerns must be known."""
 
@@ -149,7 +156,7 @@ class AlertIn(In):
         return Report(
             territory=read_territory(self.territory) or Territory(self.territory),
             concerns=tuple(str(concern) for concern in self.concerns),
-            canonical=self._canonical(),
+            canonical=canonical_of(self),
             cyber=bool(self.cyber),
             direct_threat=bool(self.direct_threat),
             needs_medical_care=bool(self.needs_medical_care),
@@ -175,10 +182,50 @@ class AlertIn(In):
             screening=Screening(**dict(self.screening)) if self.screening else None,
         )
 
-    def _canonical(self) -> bytes:
-        """One spelling for one body: order of keys, blanks and left-out unknowns do not matter."""
-        told = self.model_dump(mode="json", exclude_none=True)
-        return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+class PublicOffenderIn(In):
+    """How the alleged offender stands to the child; nobody is named."""
+
+    relation: OffenderRelation | None = None
+
+
+class ReportIn(In):
+    """What somebody without an account tells. Only the place and the concerns must be known."""
+
+    territory: TerritoryCode
+    concerns: Annotated[
+        tuple[Concern, ...],
+        Field(min_length=1, max_length=len(Concern), json_schema_extra={"uniqueItems": True}),
+        AfterValidator(_unique),
+    ]
+    reporter: Literal["child", "parent", "citizen", "anonymous"] = "anonymous"
+    channel: Literal["web", "messenger"] = Field("web", description="`messenger` also stands for a bot")
+    cyber: StrictBool | None = Field(None, description="bullying over the network")
+    direct_threat: StrictBool | None = Field(None, description="to life or health")
+    needs_medical_care: StrictBool | None = None
+    without_parental_care: StrictBool | None = None
+    alleged_offender: PublicOffenderIn | None = None
+    parents_may_be_informed: StrictBool | None = Field(
+        None, description="`false` keeps every message away from the parents"
+    )
+    child: ChildIn | None = None
+    narrative: Text = None
+
+    def to_report(self) -> Report:
+        """The report as any other: the occasion is information that somebody gave, joint order ¶4(4)."""
+        told = self.model_dump(exclude_none=True, exclude={"reporter"})
+        alert = AlertIn.model_validate(told | {"occasion": Occasion.INFORMATION})
+        return replace(alert.to_report(), canonical=canonical_of(self))
+
+
+class ReportedOut(Out):
+    """What whoever reported keeps. The receipt is shown once: a repeat of the call does not have it."""
+
+    number: str = Field(description="to be said over the telephone", examples=["7K4M-Q2XP-9"])
+    receipt: str | None = Field(
+        description="proof of having made this report; keep it secret", examples=["7K4M-Q2XP-9ABC-DEFG-H"]
+    )
+    received_at: datetime
 
 
 class ReceivedOut(Out):

@@ -1,7 +1,7 @@
 """What intake can do. One function, one transaction, opened by whichever door called."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -18,10 +18,11 @@ from common.timing import Now
 from intake import repository
 from intake.domain import report as reports
 from intake.domain.conflict import excluded, marks_of
+from intake.domain.flood import LONGEST_WINDOW, SOURCE_WINDOW, WORDS_WINDOW, is_flood
 from intake.domain.matching import match_terms
-from intake.domain.number import new_number
+from intake.domain.number import new_number, new_receipt_code
 from intake.domain.report import Report
-from intake.domain.seals import Grant, Seals
+from intake.domain.seals import Grant, SealedRecord, Seals
 from intake.domain.standing import standing_of
 from intake.errors import (
     AlertUnknown,
@@ -29,6 +30,7 @@ from intake.errors import (
     NoFreeNumber,
     RepeatContradicts,
     ReporterUnknown,
+    ReportKeyTooShort,
 )
 from intake.repository import Alert
 
@@ -36,6 +38,9 @@ KEY_KEPT: Final = timedelta(hours=72)
 """How long an idempotency key is remembered; a reference of the sender's is remembered for good."""
 
 NUMBER_TRIES: Final = 5
+SHORTEST_PUBLIC_KEY: Final = 16
+PUBLIC: Final = UUID(int=0)
+"""Stands for everybody without an account where an agency scopes a key."""
 MOST_MATCHES: Final = 100
 COORDINATING: Final = ("regional_child_rights_body", "guardianship_body")
 
@@ -92,18 +97,88 @@ async def receive_alert(
         is_iin_doubtful=bool(report.child.doubts()),
         facts=reports.facts_of(report, reporter=reports.reporter_of(caller.bodies), received_at=now),
     )
-    # All sealing comes before the first statement: nobody waits for a lock while we reckon.
-    record = seals.seal_record(alert_id, reports.child_record(report))
-    vault = seals.seal_reporter(
-        alert_id, reports.reporter_record(report, agency=agency, subject=caller.subject)
-    )
-    routing = seals.seal_routing(alert_id, reports.routing_record(report, agency=agency))
-
+    sealed = _seal(room, report, alert_id, agency=agency, subject=caller.subject)
     first = await _first_of_repeats(session, room, report, alert_id, agency=agency, key=key)
     if first is not None:
         return first
+    alert = await _keep(session, room, report, alert, sealed)
+    return _receipt(alert, is_repeat=False)
+
+
+async def receive_report(
+    session: Session, room: Room, report: Report, *, reporter: str, source: bytes, key: str | None
+) -> tuple[Receipt, str | None]:
+    """Accept a report of somebody without an account; the hub holds it.
+
+    Args:
+        reporter: ``child``, ``parent``, ``citizen`` or ``anonymous``.
+        source: keyed hash of where it came from, for the flood guard; nothing else is known of it.
+
+    Returns:
+        The alert, and the receipt code: shown now and never again, so a repeat has none.
+
+    Raises:
+        RepeatContradicts: the key was used for another body.
+        ReportKeyTooShort: others could guess the key.
+    """
+    if key is not None and len(key) < SHORTEST_PUBLIC_KEY:
+        raise ReportKeyTooShort
+    seals, now = room.seals, room.now()
+    alert_id = new_id()
+    alert = Alert(
+        id=alert_id,
+        # Nobody's own id of it: there is no agency that could ask.
+        handle=seals.handle(alert_id, alert_id),
+        number="",
+        received_at=now,
+        is_iin_doubtful=bool(report.child.doubts()),
+        facts=reports.facts_of(report, reporter=reporter, received_at=now),
+    )
+    sealed = _seal(room, report, alert_id, agency=None, subject=reporter)
+    first = await _first_of_repeats(session, room, report, alert_id, agency=PUBLIC, key=key)
+    if first is not None:
+        return first, None
+    source_token = seals.trace_token("source", source)
+    words = seals.trace_token("words", report.canonical)
+    clustered = is_flood(
+        from_source=await repository.count_traces(session, source=source_token, since=now - SOURCE_WINDOW),
+        same_words=await repository.count_traces(session, words=words, since=now - WORDS_WINDOW),
+    )
+    await repository.add_trace(
+        session, {"alert_id": alert_id, "source": source_token, "words": words, "received_at": now}
+    )
+    code = new_receipt_code()
+    await repository.add_receipt_code(session, seals.receipt_token(code), alert_id)
+    alert = await _keep(session, room, report, alert, sealed, clustered=clustered)
+    if clustered:
+        after_commit(session, lambda: log.warning("report_clustered", alert_id=str(alert_id)))
+    return _receipt(alert, is_repeat=False), code
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    record: SealedRecord = field(repr=False)
+    vault: bytes = field(repr=False)
+    routing: str = field(repr=False)
+
+
+def _seal(room: Room, report: Report, alert_id: UUID, *, agency: UUID | None, subject: str) -> _Sealed:
+    """All sealing comes before the first statement: nobody waits for a lock while we reckon."""
+    seals = room.seals
+    return _Sealed(
+        seals.seal_record(alert_id, reports.child_record(report)),
+        seals.seal_reporter(alert_id, reports.reporter_record(report, agency=agency, subject=subject)),
+        seals.seal_routing(alert_id, reports.routing_record(report, agency=agency)),
+    )
+
+
+async def _keep(
+    session: Session, room: Room, report: Report, alert: Alert, sealed: _Sealed, *, clustered: bool = False
+) -> Alert:
+    """Store a new alert under a number and tell the others."""
+    alert_id, seals = alert.id, room.seals
     alert = await _numbered(session, alert)
-    await repository.add_records(session, alert_id, record, vault)
+    await repository.add_records(session, alert_id, sealed.record, sealed.vault)
     child = report.child
     terms = match_terms(child.name, child.birth_date, child.iin)
     await repository.add_match_tokens(
@@ -112,11 +187,16 @@ async def receive_alert(
     marks = excluded(report.offender_relation, report.offender_agency)
     await repository.add_denials(session, alert_id, [seals.denial_token(alert_id, mark) for mark in marks])
     event = AlertReceived(
-        alert_id=alert_id, number=alert.number, received_at=now, routing=routing, **alert.facts
+        alert_id=alert_id,
+        number=alert.number,
+        received_at=alert.received_at,
+        routing=sealed.routing,
+        clustered=clustered,
+        **alert.facts,
     )
     await outbox.add(session, event, subject=alert_id, now=room.now)
     after_commit(session, lambda: log.info("alert_received", alert_id=str(alert_id)))
-    return _receipt(alert, is_repeat=False)
+    return alert
 
 
 async def _first_of_repeats(
@@ -267,8 +347,9 @@ async def take_denials(
 
 
 async def forget_keys(session: Session, *, now: datetime) -> None:
-    """Drop idempotency keys that nobody will repeat any more."""
+    """Drop idempotency keys that nobody will repeat any more, and what the flood guard has counted."""
     await repository.forget_repeat_keys(session, now=now)
+    await repository.forget_traces(session, before=now - LONGEST_WINDOW)
 
 
 def _holds(grant: Grant, room: Room, delivery_id: UUID, caller: Principal) -> bool:

@@ -15,6 +15,10 @@ class AlertUnknown(NotFound):
     """There is no such alert for this caller."""
 
 
+class AlertNotHeld(Conflict):
+    """This alert does not wait for a release."""
+
+
 class DeliveryUnknown(NotFound):
     """There is no such delivery for this caller."""
 

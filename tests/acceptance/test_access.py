@@ -285,6 +285,7 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
             ("POST", "/v1/obligations/{}/evidence", scene.ids["obligation"]["body"],
              b'{"fact": "head.told", "happened_at": "2026-10-23T10:00:00Z", "reference": "a1"}',
              "application/json", {"body"}),
+            ("POST", "/v1/alerts/{}/release", scene.ids["alert"]["body"], b"{}", "application/json", set()),
             ("POST", "/v1/obligations/{}/waiver", scene.ids["obligation"]["body"], b'{"reason": "x"}',
              "application/json", {"body"}),
             ("POST", "/v1/deliveries/{}/redrive", scene.ids["delivery"]["police"], b"{}", "application/json",

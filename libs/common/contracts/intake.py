@@ -29,6 +29,7 @@ class AlertReceived(Event):
         reporter: role code of the reporting body, or ``child``, ``parent``, ``citizen``, ``anonymous``.
         age_band: never the age.
         parents_may_be_informed: ``None`` when the sender did not say.
+        clustered: a public report that came with many like it: a person decides whether others hear of it.
         routing: base64 of an HPKE sealing for ``notifier`` of
             ``{"reporter_agency": uuid | null, "implicated": [uuid, …]}``, AAD ``alert_id``.
     """
@@ -54,6 +55,7 @@ class AlertReceived(Event):
     occasion: Occasion
     channel: Channel
     age_band: AgeBand = AgeBand.UNKNOWN
+    clustered: bool = False
     routing: str
 
 

@@ -44,6 +44,15 @@ PUBLIC: Mapping[str, frozenset[tuple[str, str]]] = {
 """Operations of each service that the gateway hands calls on to."""
 
 
+OPEN: frozenset[tuple[str, str]] = frozenset(
+    (method.lower(), _shape(route.template))
+    for route in ROUTES
+    if route.is_public
+    for method in route.methods
+)
+"""Operations that need no token."""
+
+
 def merge(own: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], *, server: str) -> dict[str, Any]:
     """The public document.
 
@@ -88,7 +97,8 @@ def _take(
             operation = dict(operation)
             if "operationId" in operation:
                 operation["operationId"] = f"{service}_{operation['operationId']}"
-            operation["security"] = _security(operation.get("security"), service)
+            is_open = (method, _shape(path)) in OPEN
+            operation["security"] = [] if is_open else _security(operation.get("security"), service)
             place[method] = operation
     for kind, parts in renamed.get("components", {}).items():
         if kind != "securitySchemes":

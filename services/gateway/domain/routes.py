@@ -14,6 +14,7 @@ class Bucket(StrEnum):
     ALERTS = "alerts"
     THREATS = "threats"
     DELIVERIES = "deliveries"
+    REPORTS = "reports"
     DEFAULT = "default"
 
 
@@ -28,6 +29,7 @@ class Route:
         fallback: asked when ``upstream`` answers 404: intake knows an alert before notifier planned it.
         bucket: rate limit.
         timeout: seconds until the caller is told to come back.
+        is_public: asked without a token; the service hears a keyed hash of where it came from.
     """
 
     methods: frozenset[str]
@@ -36,6 +38,7 @@ class Route:
     fallback: Upstream | None = None
     bucket: Bucket = Bucket.DEFAULT
     timeout: float = 15.0
+    is_public: bool = False
 
 
 class Missing(StrEnum):
@@ -53,12 +56,15 @@ def _route(
     fallback: Upstream | None = None,
     bucket: Bucket = Bucket.DEFAULT,
     timeout: float = 15.0,
+    is_public: bool = False,
 ) -> Route:
-    return Route(frozenset(methods.split()), template, upstream, fallback, bucket, timeout)
+    return Route(frozenset(methods.split()), template, upstream, fallback, bucket, timeout, is_public)
 
 
 ROUTES: tuple[Route, ...] = (
     _route("POST", "/v1/alerts", "intake", bucket=Bucket.ALERTS, timeout=30.0),
+    _route("POST", "/v1/reports", "intake", bucket=Bucket.REPORTS, timeout=30.0, is_public=True),
+    _route("POST", "/v1/alerts/{id}/release", "notifier"),
     _route("GET", "/v1/alerts", "notifier"),
     _route("GET", "/v1/alerts/{id}", "notifier", fallback="intake"),
     _route("GET", "/v1/alerts/{id}/matches", "intake"),

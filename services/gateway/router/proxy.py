@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from common.problems import problem_response
+from gateway.domain.identity import Bearer
 from gateway.domain.ports import Answer, Call
 from gateway.domain.routes import REQUEST_HEADERS, Bucket, Missing, Route, allowed_methods, find_route
 from gateway.errors import MethodUnknown, PathUnknown, RateExceeded
@@ -28,19 +29,28 @@ async def forward(request: Request, desk: AtDesk) -> Response:
         refusal = problem_response(MethodUnknown())
         refusal.headers["Allow"] = ", ".join(allowed_methods(path))
         return refusal
-    access = await desk.gatekeeper.admit(request.headers.get("authorization"))
+    bearer: Bearer | None = None
+    more: dict[str, str] = {}
+    if route.is_public:
+        caller = desk.sources.token(
+            request.client.host if request.client else "", request.headers.getlist("x-forwarded-for")
+        )
+        more["dabyl-source"] = caller
+    else:
+        bearer = (await desk.gatekeeper.admit(request.headers.get("authorization"))).bearer
+        caller = bearer.subject
     body = await request.body()
     bucket = Bucket.THREATS if route.bucket is Bucket.ALERTS and _is_threat(body) else route.bucket
-    allowance = await desk.allowances.take(bucket, access.bearer.subject)
+    allowance = await desk.allowances.take(bucket, caller)
     if not allowance.granted:
         refusal = problem_response(RateExceeded())
         refusal.headers.update(allowance.headers())
         return refusal
-    call = _call_of(request, route, path, body)
-    answer = await desk.services.forward(route.upstream, call, access.bearer)
+    call = _call_of(request, route, path, body, more)
+    answer = await desk.services.forward(route.upstream, call, bearer)
     if answer.status == 404 and route.fallback is not None:
         await _discard(answer)
-        answer = await desk.services.forward(route.fallback, call, access.bearer)
+        answer = await desk.services.forward(route.fallback, call, bearer)
     return _response_of(answer, allowance.headers())
 
 
@@ -49,12 +59,12 @@ def _raw_path(request: Request) -> str:
     return bytes(raw).split(b"?")[0].decode("ascii", "replace")
 
 
-def _call_of(request: Request, route: Route, path: str, body: bytes) -> Call:
+def _call_of(request: Request, route: Route, path: str, body: bytes, more: dict[str, str]) -> Call:
     query = request.scope["query_string"].decode("ascii", "replace")
     return Call(
         method=request.method,
         target=f"{path}?{query}" if query else path,
-        headers={name: value for name, value in request.headers.items() if name in REQUEST_HEADERS},
+        headers={name: value for name, value in request.headers.items() if name in REQUEST_HEADERS} | more,
         body=body,
         timeout=route.timeout,
         route=route.template,

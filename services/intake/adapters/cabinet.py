@@ -113,6 +113,14 @@ class Cabinet:
         """HMAC, exact to the byte: folding would make two keys one."""
         return self._mac(kind.encode(), agency_id.bytes, value.encode())
 
+    def receipt_token(self, code: str) -> bytes:
+        """HMAC of the code as it was given out."""
+        return self._mac(b"receipt", code.encode())
+
+    def trace_token(self, kind: str, value: bytes) -> bytes:
+        """HMAC: what the gateway hashed once is hashed again, under a key that it does not hold."""
+        return self._mac(b"trace", kind.encode(), value)[:TOKEN_BYTES]
+
     def match_token(self, term: tuple[str, ...]) -> bytes:
         """Blind index under a key of its own purpose."""
         return blind_index(self._keys.secret("match"), *term)[:TOKEN_BYTES]

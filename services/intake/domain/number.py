@@ -13,6 +13,7 @@ from typing import Final
 
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RANDOM_CHARACTERS: Final = 8
+RECEIPT_CHARACTERS: Final = 16
 _VALUE: Final = {character: value for value, character in enumerate(ALPHABET)}
 _HEARD: Final = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
 _POLYNOMIAL: Final = 0b100101  # x^5 + x^2 + 1, primitive over GF(2)
@@ -22,6 +23,22 @@ def new_number(pick: Callable[[int], int] = secrets.randbelow) -> str:
     """A random number; ``pick(n)`` gives an int in ``[0, n)``. Uniqueness is the index's business."""
     body = "".join(ALPHABET[pick(len(ALPHABET))] for _ in range(RANDOM_CHARACTERS))
     return _written(body + _check(body))
+
+
+def new_receipt_code(pick: Callable[[int], int] = secrets.randbelow) -> str:
+    """Proof of a public report for whoever made it: 80 random bits and the check, ``7K4M-…-Q2XP-9``."""
+    body = "".join(ALPHABET[pick(len(ALPHABET))] for _ in range(RECEIPT_CHARACTERS))
+    return "-".join([*(body[place : place + 4] for place in range(0, len(body), 4)), _check(body)])
+
+
+def read_receipt_code(text: str) -> str | None:
+    """The code as it was given out, from what somebody typed; ``None`` when the check fails."""
+    body = text.upper().translate(_HEARD)
+    if len(body) != RECEIPT_CHARACTERS + 1 or any(character not in _VALUE for character in body):
+        return None
+    if _check(body[:-1]) != body[-1]:
+        return None
+    return "-".join([*(body[place : place + 4] for place in range(0, RECEIPT_CHARACTERS, 4)), body[-1]])
 
 
 def read_number(text: str) -> str | None:

@@ -125,15 +125,17 @@ def child_record(report: Report) -> bytes:
     )
 
 
-def reporter_record(report: Report, *, agency: UUID, subject: str) -> bytes:
-    """The document of the reporter vault."""
-    return _written({"agency": str(agency), "subject": subject, "reference": report.reference})
+def reporter_record(report: Report, *, agency: UUID | None, subject: str) -> bytes:
+    """The document of the reporter vault; a public report has no agency."""
+    return _written(
+        {"agency": str(agency) if agency else None, "subject": subject, "reference": report.reference}
+    )
 
 
-def routing_record(report: Report, *, agency: UUID) -> bytes:
+def routing_record(report: Report, *, agency: UUID | None) -> bytes:
     """Ids of agencies that decide who is told and who must not be, for the notifier alone."""
     implicated = [str(report.offender_agency)] if report.offender_agency else []
-    return _written({"reporter_agency": str(agency), "implicated": implicated})
+    return _written({"reporter_agency": str(agency) if agency else None, "implicated": implicated})
 
 
 def content_of(

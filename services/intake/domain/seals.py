@@ -60,6 +60,12 @@ class Seals(Protocol):
     def repeat_token(self, kind: str, agency_id: UUID, value: str) -> bytes:
         """Keyed token of an idempotency key or a reference of one agency."""
 
+    def receipt_token(self, code: str) -> bytes:
+        """Keyed token of a receipt code: the code itself is never stored."""
+
+    def trace_token(self, kind: str, value: bytes) -> bytes:
+        """Keyed token of where a public report came from, or of its words."""
+
     def match_token(self, term: tuple[str, ...]) -> bytes:
         """Keyed token of a match term."""
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from notifier.domain.evaluation import REPORTER_HOLDS, Duty, Evaluation
 from notifier.domain.exclusion import SCHOOLS
+from notifier.domain.hold import Hold
 from notifier.domain.resolution import COORDINATING, Directory, Holder
 from notifier.domain.schedule import ORDER, Urgency
 
@@ -34,6 +35,7 @@ class PlannedDuty:
     recipient_agency: UUID | None
     delivery_id: UUID | None
     dispatch_at: datetime | None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Case:
         reporter_agency: gets no notice of its own report, only call-outs; ``None`` for public channels.
         excluded: agencies that must not know; where one was to act or to be told, another takes its place.
         auto_dispatch_before: how long ahead of ``due_at`` an unreleased notice leaves by itself.
+        hold: what would leave at once waits for the hub, which alone is told.
     """
 
     territory: str
@@ -106,6 +109,7 @@ class Case:
     reporter_agency: UUID | None
     excluded: frozenset[UUID]
     auto_dispatch_before: timedelta
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,7 @@ def plan(
     withheld: list[WithheldDuty] = []
     settled: list[tuple[UUID, Duty, Party, UUID | None]] = []
     freight: list[Freight] = []
+    held: set[UUID] = set()
     for duty in evaluation.obligations:
         obliged = _obliged(duty, evaluation, directory, case)
         recipient = _recipient(duty, directory, case)
@@ -168,7 +173,10 @@ def plan(
         settled.append((obligation_id, duty, obliged, recipient.agency))
         told = None
         if is_told and _leaves_at_once(duty) and duty.recipient is not None:
-            told = recipient
+            if case.hold is not None:
+                held.add(obligation_id)
+            else:
+                told = recipient
         elif obliged.is_substitute and duty.kind == "act" and duty.dispatch == "none":
             told = obliged  # whoever takes another's place must hear what has become its own to do
         if told is not None:
@@ -183,6 +191,10 @@ def plan(
             )
     deliveries = load(freight, last_number or {}, new_id)
     carrier = {obligation: delivery.id for delivery in deliveries for obligation in delivery.obligations}
+    if case.hold is not None:
+        hub = _tell_hub(evaluation, directory, case, deliveries, new_id)
+        deliveries = [hub, *deliveries]
+    until = case.hold.until if case.hold else None
     duties = tuple(
         PlannedDuty(
             id=obligation_id,
@@ -191,11 +203,39 @@ def plan(
             obliged_agency=obliged.agency,
             recipient_agency=recipient,
             delivery_id=carrier.get(obligation_id),
-            dispatch_at=dispatch_at(duty.dispatch, duty.due_at, case.auto_dispatch_before),
+            dispatch_at=until
+            if obligation_id in held
+            else dispatch_at(duty.dispatch, duty.due_at, case.auto_dispatch_before),
+            is_held=obligation_id in held,
         )
         for obligation_id, duty, obliged, recipient in settled
     )
     return Plan(duties, tuple(deliveries), tuple(withheld))
+
+
+def _tell_hub(
+    evaluation: Evaluation,
+    directory: Directory,
+    case: Case,
+    others: Sequence[PlannedDelivery],
+    new_id: Callable[[], UUID],
+) -> PlannedDelivery:
+    """The hub hears at once that a report waits for it; no duty of anybody is met by that."""
+    role = evaluation.first_holder
+    holder = directory.holder(role, case.territory, case.received_at)
+    agency = holder.agency_id if holder and holder.agency_id not in case.excluded else None
+    dues = [duty.due_at for duty in evaluation.obligations if duty.due_at is not None]
+    number = 0 if agency is None else 1 + max((d.number for d in others if d.agency == agency), default=0)
+    return PlannedDelivery(
+        id=new_id(),
+        agency=agency,
+        role=role,
+        bodies=(role,),
+        number=number,
+        urgency=Urgency.IMMEDIATE,
+        deadline=min(dues, default=None),
+        obligations=(),
+    )
 
 
 def load(

@@ -1,6 +1,7 @@
 """Alerts as the ledger knows them, the ids others know them by, and what the law makes of them."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -10,6 +11,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -36,6 +38,13 @@ alerts = Table(
     # Why somebody must look: the law lays no duty on anybody for this alert.
     Column("needs_a_person", String(40)),
     Column("traceparent", String(55)),
+    # A public report waits for the hub: why, until when (null: for a person), and who let it go.
+    Column("hold", String(7)),
+    Column("held_until", UTCDateTime),
+    Column("released_at", UTCDateTime),
+    Column("released_by", String(200)),
+    CheckConstraint("hold IN ('hub', 'cluster')", name="hold"),
+    CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="released_by"),
 )
 Index("ix_alerts_received_at_id", alerts.c.received_at, alerts.c.id)
 
@@ -89,6 +98,8 @@ obligations = Table(
     Column("released_at", UTCDateTime),
     Column("released_by", String(200)),
     Column("waived_at", UTCDateTime),
+    # Its notice waits with the whole report for the hub.
+    Column("is_held", Boolean, nullable=False, default=False, server_default=false()),
     # The next moment at which the clocks have something to do with this row.
     Column("next_check_at", UTCDateTime),
     UniqueConstraint("alert_id", "rule", "obliged", "recipient"),

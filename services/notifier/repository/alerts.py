@@ -29,6 +29,9 @@ class AlertRow:
     withheld: Sequence[Mapping[str, Any]]
     traceparent: str | None
     needs_a_person: str | None
+    hold: str | None
+    held_until: datetime | None
+    released_at: datetime | None
     routing: bytes = field(repr=False)
 
 
@@ -45,6 +48,9 @@ _ALERT = (
     alerts.c.withheld,
     alerts.c.traceparent,
     alerts.c.needs_a_person,
+    alerts.c.hold,
+    alerts.c.held_until,
+    alerts.c.released_at,
     alerts.c.routing,
 )
 
@@ -75,6 +81,15 @@ async def lock_alert(session: Session, alert_id: UUID) -> AlertRow | None:
 async def set_alert(session: Session, alert_id: UUID, values: Mapping[str, Any]) -> None:
     """Change one alert that this transaction has locked."""
     await session.execute(update(alerts).where(alerts.c.id == alert_id).values(**values))
+
+
+async def mark_released(session: Session, alert_id: UUID, by: str, *, at: datetime) -> None:
+    """The hub let a report go; nobody needs to look at it for that any more. The alert must be locked."""
+    await session.execute(
+        update(alerts)
+        .where(alerts.c.id == alert_id)
+        .values(released_at=at, released_by=by, needs_a_person=None)
+    )
 
 
 @dataclass(frozen=True, slots=True)

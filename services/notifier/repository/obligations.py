@@ -40,6 +40,7 @@ class Row:
     breached_at: datetime | None
     released_at: datetime | None
     waived_at: datetime | None
+    is_held: bool
     met_at: datetime | None
     evidence_id: UUID | None
     since: datetime | None
@@ -70,6 +71,7 @@ _ROW = (
     obligations.c.breached_at,
     obligations.c.released_at,
     obligations.c.waived_at,
+    obligations.c.is_held,
     obligations.c.met_at,
     obligations.c.evidence_id,
     obligations.c.since,

@@ -4,17 +4,23 @@ import hashlib
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Depends, Header, Response
 
-from common.http import After, Limit, Page, Reading, write_cursor
-from common.identity import Caller
+from common.http import After, Limit, Page, Reading, Tx, write_cursor
+from common.identity import Caller, Principal, require
+from common.schemas import In
 from notifier.router.changes import shown
 from notifier.router.counter import AtCounter, moment_and_id
 from notifier.schemas import AlertOut, TimelineFactOut, TimelineOut
 from notifier.service import reading
+from notifier.service.holds import release_alert as release
 from notifier.service.timeline import timeline
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
+
+
+class NothingIn(In):
+    """An empty object: there is nothing to choose."""
 
 
 @router.get("", summary="Alerts, newest first, with counts of delivery states")
@@ -46,6 +52,19 @@ async def list_alerts(
 async def get_alert(alert_id: UUID, session: Reading, caller: Caller, counter: AtCounter) -> AlertOut:
     """Ids, times, counts of states; what became of it, and who has confirmed having heard that."""
     seen = await reading.see_alert(session, caller, alert_id)
+    return await shown(session, counter, seen)
+
+
+@router.post("/{alert_id}/release", summary="Let a public report go to the bodies that the law names")
+async def release_alert(
+    alert_id: UUID,
+    session: Tx,
+    caller: Annotated[Principal, Depends(require("agency"))],
+    counter: AtCounter,
+    _body: NothingIn | None = None,
+) -> AlertOut:
+    """For the hub alone. Once more, or after it has left by itself, changes nothing."""
+    seen = await release(session, counter.desk, caller, alert_id, now=counter.now())
     return await shown(session, counter, seen)
 
 

@@ -226,10 +226,16 @@ class AlertOut(Out):
     states: dict[str, int]
     escalation_level: int
     oldest_unanswered_at: datetime | None
-    needs_a_person: Literal["nobody_obliged"] | None = Field(
-        default=None, description="the law lays no duty on anybody: somebody must look"
+    needs_a_person: Literal["nobody_obliged", "clustered"] | None = Field(
+        default=None,
+        description="the law lays no duty on anybody, or the flood guard stopped it: somebody must look",
     )
     changes: list[ChangeOut] = Field([], description="when one alert is asked for")
+    held: Literal["hub", "cluster"] | None = Field(
+        default=None, description="a public report that waited for the hub, or for a person"
+    )
+    held_until: datetime | None = Field(default=None, description="when its notices leave by themselves")
+    released_at: datetime | None = Field(default=None, description="when the hub let them go")
     trace_id: str | None
 
 

@@ -125,6 +125,7 @@ def obligation_row(
         "due_at": duty.due_at,
         "breach_at": duty.breach_at,
         "dispatch_at": dispatch,
+        "is_held": planned.is_held,
         "next_check_at": next_check(
             state=planned.state, dispatch=dispatch, due_at=duty.due_at, breach_at=duty.breach_at
         ),

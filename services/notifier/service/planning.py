@@ -21,6 +21,7 @@ from common.telemetry import log
 from notifier.domain.edition import Edition
 from notifier.domain.evaluation import Evaluation, evaluate
 from notifier.domain.exclusion import Exclusion, implied
+from notifier.domain.hold import Hold, Why, hold_of
 from notifier.domain.planning import Case, Plan, plan
 from notifier.domain.resolution import Directory
 from notifier.repository import alerts as alert_rows
@@ -34,6 +35,8 @@ from notifier.service.ledger import NOBODY_OBLIGED, alert_facts, alert_row, noti
 from notifier.service.notices import Written, write
 
 REGIONAL_BODY = "regional_child_rights_body"
+CLUSTERED = "clustered"
+"""The flood guard stopped a public report: the hub or an operator must look, it goes nowhere by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class _Draft:
     excluded: Sequence[Exclusion]
     shut_out: frozenset[UUID]
     traceparent: str | None
+    hold: Hold | None
     row: Mapping[str, Any]
 
 
@@ -85,6 +89,9 @@ async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received]
         ],
     )
     await store_many(session, desk, written, now=now)
+    for draft in drafts:
+        if draft.hold is not None and draft.hold.why is Why.CLUSTER:
+            await _alarm_cluster(session, draft, now=now)
     handles = [
         row
         for d in drafts
@@ -124,17 +131,29 @@ async def _draft(
     guarded = await guard(
         session, event.alert_id, directory, [reporter], at=event.received_at, implied=excluded
     )
+    hold = hold_of(
+        holder=evaluation.holder,
+        reporter_agency=reporter,
+        direct_threat=event.direct_threat,
+        clustered=event.clustered,
+        received_at=event.received_at,
+        release_after=edition.parameters.hub_release_after,
+    )
     case = Case(
         territory=place,
         received_at=event.received_at,
         reporter_agency=reporter,
         excluded=guarded.excluded,
         auto_dispatch_before=edition.parameters.auto_dispatch_before,
+        hold=hold,
     )
     planned = plan(evaluation, guarded.directory, case, new_id)
     row = alert_row(event, facts, edition, evaluation, planned, place, sealed, one.traceparent, now=now)
+    row |= {"hold": hold.why if hold else None, "held_until": hold.until if hold else None}
+    if hold is not None and hold.why is Why.CLUSTER:
+        row["needs_a_person"] = CLUSTERED
     return _Draft(
-        event, edition, evaluation, planned, reporter, excluded, guarded.excluded, one.traceparent, row
+        event, edition, evaluation, planned, reporter, excluded, guarded.excluded, one.traceparent, hold, row
     )
 
 
@@ -178,6 +197,26 @@ def _log(draft: _Draft) -> None:
     log.info(
         "alert_planned", alert_id=alert_id, edition=draft.edition.id, count=len(draft.planned.deliveries)
     )
+
+
+async def _alarm_cluster(session: Session, draft: _Draft, *, now: datetime) -> None:
+    """The flood guard stopped a report: the hub, which is told first, and the operator must look."""
+    alert_id, delivery_id = draft.event.alert_id, draft.planned.deliveries[0].id
+    raised = {
+        "id": new_id(),
+        "delivery_id": delivery_id,
+        "alert_id": alert_id,
+        "level": 1,
+        "reason": CLUSTERED,
+        "raised_at": now,
+        "rung": None,
+        "climbed_id": None,
+    }
+    await add_escalations(session, [raised])
+    event = EscalationRaised(delivery_id=delivery_id, alert_id=alert_id, level=1, raised_at=now)
+    await publish_many(session, [(event, alert_id, draft.traceparent)], now=lambda: now)
+    await add_acts(session, [act("alert.clustered", at=now, alert_id=alert_id, subject_id=delivery_id)])
+    log.warning("alert_needs_a_person", alert_id=str(alert_id), reason=CLUSTERED)
 
 
 async def store(session: Session, desk: Desk, alert_id: UUID, written: Written, *, now: datetime) -> None:

@@ -114,6 +114,9 @@ async def summaries(session: Session, seen: Sequence[Seen]) -> list[dict[str, An
                 "escalation_level": tally.escalation_level,
                 "oldest_unanswered_at": tally.oldest_unanswered_at,
                 "needs_a_person": each.alert.needs_a_person,
+                "held": each.alert.hold if viewer.sees_all else None,
+                "held_until": each.alert.held_until if viewer.sees_all else None,
+                "released_at": each.alert.released_at if viewer.sees_all else None,
                 "trace_id": each.trace_id,
             }
         )

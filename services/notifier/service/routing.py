@@ -135,7 +135,7 @@ async def dispatch_duties(
     planned = await send_freight(session, desk, alert, freight, rows, now=now)
     for delivery in planned:
         for obligation_id in delivery.obligations:
-            values = {"delivery_id": delivery.id, "dispatch_at": None}
+            values = {"delivery_id": delivery.id, "dispatch_at": None, "is_held": False}
             if delivery.agency is not None:
                 values["recipient_agency_id"] = delivery.agency
             await obligation_rows.set_obligation(session, obligation_id, values)

@@ -17,6 +17,7 @@ _ORDER = (
     "alert.withdrawn",
     "alert.unfounded",
     "alert.rerated",
+    "alert.released",
     "clock.started",
     "duty.released",
     "duty.waived",
@@ -40,6 +41,8 @@ async def timeline(session: Session, desk: Desk, seen: Seen) -> list[dict[str, A
         _fact("alert.received", seen.alert.received_at),
         _fact("alert.planned", seen.alert.planned_at, edition=seen.alert.edition),
     ]
+    if seen.alert.released_at is not None and seen.viewer.sees_all:
+        facts.append(_fact("alert.released", seen.alert.released_at))
     deliveries = await list_deliveries(session, desk, seen)
     for delivery in deliveries:
         facts += _of_delivery(delivery)

@@ -1,0 +1,145 @@
+"""A public report: the hub hears of it at once, the others when it lets it go, or when its time is over."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from common.contracts.notifier import EscalationRaised
+from common.contracts.vocabulary import Channel, Occasion
+from common.testing import FrozenNow
+from notifier.models import alerts, audit, deliveries, notices, obligations
+from tests.factories.notifier import T0, an_alert
+from tests.service.notifier.conftest import House
+from tests.service.notifier.test_clocks import told, turner
+from tests.service.notifier.test_reading import handle
+
+HUB = "contact_centre_111"
+POLICE = "internal_affairs"
+HELD = timedelta(minutes=15)
+
+
+async def reported(house: House, **values: Any) -> UUID:
+    given = {"reporter": "child", "occasion": Occasion.INFORMATION, "channel": Channel.WEB}
+    alert = an_alert(house.ledger.keys, reporter_agency=None, **(given | values))
+    await house.ledger.take(alert)
+    return UUID(str(alert.alert_id))
+
+
+async def roles(house: House) -> set[str]:
+    return {row.role for row in await house.rows(deliveries)}
+
+
+async def release(house: House, alert: UUID, role: str = HUB) -> httpx.Response:
+    return await house.client.post(
+        f"/v1/alerts/{handle(house, alert, role)}/release", headers=house.as_agency(role)
+    )
+
+
+async def test_the_hub_alone_hears_of_it_and_the_clocks_run_from_receipt(house: House) -> None:
+    alert = await reported(house)
+    assert await roles(house) == {HUB}
+    [delivery] = await house.rows(deliveries)
+    [notice] = await house.rows(notices, delivery_id=delivery.id)
+    assert (delivery.urgency, json.loads(notice.body)["urgency"]) == (0, "immediate")
+    owed = await house.rows(obligations, obliged=HUB)
+    assert {row.rule for row in owed} >= {"R136-8a"}
+    assert all(row.starts_at == T0 and row.state == "open" for row in owed)
+    known = handle(house, alert, HUB)
+    shown = (await house.get(f"/v1/alerts/{known}", house.as_agency(HUB))).json()
+    assert (shown["held"], shown["held_until"], shown["released_at"]) == (
+        "hub", "2026-10-23T10:15:00Z", None,
+    )  # fmt: skip
+    police = await house.get(f"/v1/alerts/{handle(house, alert, POLICE)}", house.as_agency(POLICE))
+    assert police.status_code == 404
+
+
+async def test_the_hub_releases_it_and_a_second_release_changes_nothing(house: House, now: FrozenNow) -> None:
+    alert = await reported(house)
+    now.move(timedelta(minutes=2))
+    first = await release(house, alert)
+    assert first.status_code == 200, first.text
+    assert first.json()["released_at"] == "2026-10-23T10:02:00Z"
+    sent = await house.rows(deliveries)
+    assert {row.role for row in sent} >= {HUB, POLICE, "regional_child_rights_body"}
+    assert all(row.planned_at == now() for row in sent if row.role != HUB)
+    again = await asyncio.gather(*(release(house, alert) for _ in range(3)))
+    assert [(one.status_code, one.json()) for one in again] == [(200, first.json())] * 3
+    now.at = T0 + HELD
+    await turner(house.ledger)()
+    assert {row.id for row in await house.rows(deliveries)} == {row.id for row in sent}
+    [kept] = await house.rows(audit, action="alert.released")
+    assert (kept.actor, kept.alert_id) == ("client-1", alert)
+    line = await house.get(f"/v1/alerts/{alert}/timeline", house.as_role("operator"))
+    assert "alert.released" in [one["kind"] for one in line.json()["items"]]
+
+
+async def test_unreleased_it_leaves_by_itself_after_its_time(house: House, now: FrozenNow) -> None:
+    alert = await reported(house)
+    now.at = T0 + HELD - timedelta(seconds=1)
+    await turner(house.ledger)()
+    assert await roles(house) == {HUB}
+    now.at = T0 + HELD
+    await turner(house.ledger)()
+    sent = {row.id for row in await house.rows(deliveries)}
+    assert await roles(house) >= {HUB, POLICE}
+    assert not await house.rows(obligations, is_held=True)
+    late = await release(house, alert)
+    assert (late.status_code, late.json()["released_at"]) == (200, None)
+    await turner(house.ledger)()
+    assert {row.id for row in await house.rows(deliveries)} == sent
+
+
+async def test_under_a_direct_threat_everything_leaves_at_once(house: House) -> None:
+    for clustered in (False, True):
+        alert = await reported(house, direct_threat=True, clustered=clustered)
+        assert POLICE in {row.role for row in await house.rows(deliveries, alert_id=alert)}
+        [row] = await house.rows(alerts, id=alert)
+        assert (row.hold, row.needs_a_person) == (None, None)
+
+
+async def test_a_clustered_report_waits_for_a_person_with_an_alarm(house: House, now: FrozenNow) -> None:
+    alert = await reported(house, clustered=True)
+    assert await roles(house) == {HUB}
+    [alarm] = [one for one in await told(house.ledger, EscalationRaised) if one.alert_id == alert]
+    assert alarm.level == 1
+    shown = (await house.get(f"/v1/alerts/{alert}", house.as_role("operator"))).json()
+    assert (shown["needs_a_person"], shown["held"], shown["held_until"]) == ("clustered", "cluster", None)
+    now.at = T0 + timedelta(hours=3)
+    await turner(house.ledger)()
+    assert POLICE not in await roles(house)
+    assert (await release(house, alert)).status_code == 200
+    assert POLICE in await roles(house)
+    shown = (await house.get(f"/v1/alerts/{alert}", house.as_role("operator"))).json()
+    assert shown["needs_a_person"] is None
+
+
+async def test_nobody_but_the_hub_releases_it(house: House) -> None:
+    alert = await reported(house)
+    for role in (POLICE, "regional_child_rights_body"):
+        assert (await release(house, alert, role)).status_code == 404
+    for role in ("operator", "registrar", "auditor"):
+        answer = await house.client.post(f"/v1/alerts/{alert}/release", headers=house.as_role(role))
+        assert answer.status_code == 403
+    assert await roles(house) == {HUB}
+
+
+async def test_what_an_agency_reported_is_never_held(house: House) -> None:
+    await house.ledger.take(house.ledger.alert())
+    [row] = await house.rows(alerts)
+    assert row.hold is None
+    assert not await house.rows(obligations, is_held=True)
+    answer = await house.client.post(
+        f"/v1/alerts/{handle(house, row.id, POLICE)}/release", headers=house.as_agency(POLICE)
+    )
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("reporter", ["child", "parent", "citizen", "anonymous"])
+async def test_whoever_reports_without_an_account_goes_through_the_hub(house: House, reporter: str) -> None:
+    await reported(house, reporter=reporter)
+    assert await roles(house) == {HUB}
