@@ -15,9 +15,9 @@ from intake.schemas import (
     AlertOut,
     ContentOut,
     MatchOut,
+    PublicReportIn,
     ReceivedOut,
     ReportedOut,
-    ReportIn,
 )
 from intake.service import Room
 
@@ -84,7 +84,7 @@ async def receive_report(
     _gateway: Annotated[Principal, Depends(require("service"))],
     room: Intake,
     key: IdempotencyKey,
-    body: ReportIn,
+    body: PublicReportIn,
     session: Tx,
     response: Response,
     source: Annotated[str, Header(alias="Dabyl-Source", pattern="^[0-9a-f]{32}$", include_in_schema=False)],

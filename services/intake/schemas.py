@@ -189,7 +189,7 @@ class PublicOffenderIn(In):
     relation: OffenderRelation | None = None
 
 
-class ReportIn(In):
+class PublicReportIn(In):
     """What somebody without an account tells. Only the place and the concerns must be known."""
 
     territory: TerritoryCode
