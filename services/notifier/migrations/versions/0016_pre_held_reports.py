@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 
-revision = "0013_pre_held_reports"
-down_revision = "0012_pre_parent_locks"
+revision = "0016_pre_held_reports"
+down_revision = "0015_pre_answers"
 branch_labels = None
 depends_on = None
 
