@@ -38,9 +38,6 @@ KEY_KEPT: Final = timedelta(hours=72)
 """How long an idempotency key is remembered; a reference of the sender's is remembered for good."""
 
 NUMBER_TRIES: Final = 5
-SHORTEST_PUBLIC_KEY: Final = 16
-PUBLIC: Final = UUID(int=0)
-"""Stands for everybody without an account where an agency scopes a key."""
 MOST_MATCHES: Final = 100
 COORDINATING: Final = ("regional_child_rights_body", "guardianship_body")
 
@@ -108,20 +105,12 @@ async def receive_alert(
 async def receive_report(
     session: Session, room: Room, report: Report, *, reporter: str, source: bytes, key: str | None
 ) -> tuple[Receipt, str | None]:
-    """Accept a report of somebody without an account; the hub holds it.
+    """Accept a report of somebody without an account; the hub holds it. Refuses as ``receive_alert`` does.
 
-    Args:
-        reporter: ``child``, ``parent``, ``citizen`` or ``anonymous``.
-        source: keyed hash of where it came from, for the flood guard; nothing else is known of it.
-
-    Returns:
-        The alert, and the receipt code: shown now and never again, so a repeat has none.
-
-    Raises:
-        RepeatContradicts: the key was used for another body.
-        ReportKeyTooShort: others could guess the key.
+    ``source`` is a keyed hash of where it came from; a key that others could guess is refused. The receipt
+    code is answered now and never again, so a repeat has none.
     """
-    if key is not None and len(key) < SHORTEST_PUBLIC_KEY:
+    if key is not None and len(key) < reports.SHORTEST_PUBLIC_KEY:
         raise ReportKeyTooShort
     seals, now = room.seals, room.now()
     alert_id = new_id()
@@ -135,7 +124,7 @@ async def receive_report(
         facts=reports.facts_of(report, reporter=reporter, received_at=now),
     )
     sealed = _seal(room, report, alert_id, agency=None, subject=reporter)
-    first = await _first_of_repeats(session, room, report, alert_id, agency=PUBLIC, key=key)
+    first = await _first_of_repeats(session, room, report, alert_id, agency=reports.PUBLIC, key=key)
     if first is not None:
         return first, None
     source_token = seals.trace_token("source", source)

@@ -40,6 +40,10 @@ IDENTIFYING = frozenset(
 )
 """The sixteen bodies of joint order ¶3; the list is open by its last."""
 
+SHORTEST_PUBLIC_KEY = 16
+PUBLIC = UUID(int=0)
+"""Stands for everybody without an account where an agency scopes a key."""
+
 RECORD_VERSION = 1
 """Version of the child record's form; part of what its seal is bound to."""
 
