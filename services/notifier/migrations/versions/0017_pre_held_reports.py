@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 
-revision = "0016_pre_held_reports"
-down_revision = "0015_pre_answers"
+revision = "0017_pre_held_reports"
+down_revision = "0016_pre_periods"
 branch_labels = None
 depends_on = None
 
