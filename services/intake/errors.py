@@ -11,6 +11,10 @@ class ContentUnknown(NotFound):
     """There is no such content, or not for this caller."""
 
 
+class PlaceDiffers(Conflict):
+    """A report from another region is another report: withdraw this one and report anew."""
+
+
 class RepeatContradicts(Conflict):
     """This key or reference was already used for a report that says something else."""
 

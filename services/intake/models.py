@@ -98,6 +98,32 @@ match_tokens = Table(
     Index("ix_match_tokens_alert_id", "alert_id"),
 )
 
+corrections = Table(
+    "corrections",
+    METADATA,
+    _column("alert_id", Uuid, PUBLIC, key=True),
+    # The version of the whole record; the first one lies in ``child_records`` and stays.
+    _column("no", Integer, PUBLIC, key=True),
+    _column("facts", Json, PUBLIC),
+    _column("is_iin_doubtful", Boolean, PUBLIC),
+    _column("version", Integer, PUBLIC),
+    _column("sealed", LargeBinary, SEALED),
+    _column("wrapped_key", LargeBinary, SEALED),
+    # Why: the reporter's words.
+    _column("reason", LargeBinary, VAULT),
+    # Keyed digest of what was told: the same correction twice is one.
+    _column("body_digest", LargeBinary(32), PSEUDONYM),
+    _column("corrected_at", UTCDateTime, PUBLIC),
+)
+
+withdrawals = Table(
+    "withdrawals",
+    METADATA,
+    _column("alert_id", Uuid, PUBLIC, key=True),
+    _column("reason", LargeBinary, VAULT),
+    _column("withdrawn_at", UTCDateTime, PUBLIC),
+)
+
 denials = Table(
     "denials",
     METADATA,

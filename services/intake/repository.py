@@ -13,6 +13,7 @@ from intake.domain.seals import SealedRecord
 from intake.models import (
     alerts,
     child_records,
+    corrections,
     denials,
     match_tokens,
     openings,
@@ -20,6 +21,7 @@ from intake.models import (
     repeat_keys,
     report_traces,
     reporter_vault,
+    withdrawals,
 )
 
 
@@ -202,6 +204,89 @@ async def find_record(session: Session, alert_id: UUID) -> SealedRecord | None:
         )
     ).first()
     return SealedRecord(*row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a correction put in the place of what was told; ``record`` is sealed."""
+
+    no: int
+    facts: dict[str, Any]
+    is_iin_doubtful: bool
+    body_digest: bytes
+    corrected_at: datetime
+    record: SealedRecord
+
+
+async def lock_alert(session: Session, alert_id: UUID) -> None:
+    """One correction of an alert at a time."""
+    await session.execute(select(alerts.c.id).where(alerts.c.id == alert_id).with_for_update())
+
+
+async def find_correction(session: Session, alert_id: UUID) -> Correction | None:
+    """The newest correction."""
+    query = (
+        select(
+            corrections.c.no,
+            corrections.c.facts,
+            corrections.c.is_iin_doubtful,
+            corrections.c.body_digest,
+            corrections.c.corrected_at,
+            corrections.c.version,
+            corrections.c.sealed,
+            corrections.c.wrapped_key,
+        )
+        .where(corrections.c.alert_id == alert_id)
+        .order_by(corrections.c.no.desc())
+        .limit(1)
+    )
+    row = (await session.execute(query)).first()
+    if row is None:
+        return None
+    return Correction(row[0], row[1], row[2], row[3], row[4], SealedRecord(row[5], row[6], row[7], row[0]))
+
+
+async def add_correction(session: Session, alert_id: UUID, correction: Correction, *, reason: bytes) -> None:
+    """Add a correction; the alert must be locked. Nothing of what was told before is touched."""
+    row = {
+        "alert_id": alert_id,
+        "no": correction.no,
+        "facts": correction.facts,
+        "is_iin_doubtful": correction.is_iin_doubtful,
+        "version": correction.record.version,
+        "sealed": correction.record.sealed,
+        "wrapped_key": correction.record.wrapped_key,
+        "reason": reason,
+        "body_digest": correction.body_digest,
+        "corrected_at": correction.corrected_at,
+    }
+    await session.execute(insert(corrections), row)
+
+
+async def add_further_marks(
+    session: Session,
+    alert_id: UUID,
+    *,
+    matches: Sequence[tuple[str, bytes]],
+    denied: Sequence[bytes],
+) -> None:
+    """Tokens that a correction brings; those of before stay, and nobody who is shut out is let in."""
+    rows = [{"token": token, "alert_id": alert_id, "kind": kind} for kind, token in matches]
+    await insert_ignore(session, match_tokens, rows, ["token", "alert_id"])
+    shut = [{"alert_id": alert_id, "token": token} for token in denied]
+    await insert_ignore(session, denials, shut, ["alert_id", "token"])
+
+
+async def add_withdrawal(session: Session, alert_id: UUID, *, reason: bytes, at: datetime) -> bool:
+    """Note that the reporter took it back; ``False`` when it had."""
+    row = {"alert_id": alert_id, "reason": reason, "withdrawn_at": at}
+    return await insert_ignore(session, withdrawals, [row], ["alert_id"]) == 1
+
+
+async def find_withdrawal(session: Session, alert_id: UUID) -> datetime | None:
+    """When the reporter took it back."""
+    query = select(withdrawals.c.withdrawn_at).where(withdrawals.c.alert_id == alert_id)
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def list_denied(session: Session, tokens: Mapping[UUID, Sequence[bytes]]) -> set[UUID]:

@@ -14,10 +14,14 @@ from intake.schemas import (
     AlertIn,
     AlertOut,
     ContentOut,
+    CorrectedOut,
+    CorrectionIn,
     MatchOut,
     PublicReportIn,
     ReceivedOut,
     ReportedOut,
+    WithdrawalIn,
+    WithdrawnOut,
 )
 from intake.service import Room
 
@@ -111,6 +115,46 @@ async def read_alert(
     response.headers["Cache-Control"] = "no-store"
     shown = alert.id if caller.role == "operator" else alert.handle
     return AlertOut(id=shown, number=alert.number, received_at=alert.received_at)
+
+
+@router.post(
+    "/alerts/{alert_id}/corrections",
+    status_code=201,
+    responses={200: {"model": CorrectedOut, "description": "A repeat: the stored correction"}},
+)
+async def correct_alert(
+    alert_id: UUID, caller: Agency, room: Intake, body: CorrectionIn, session: Tx, response: Response
+) -> CorrectedOut:
+    """The reporter corrects its report. Every body that was told hears it and reads the new version."""
+    corrected = await service.correct_alert(
+        session, room, alert_id, body.report.to_report(), reason=body.reason, caller=caller
+    )
+    if corrected.is_repeat:
+        response.status_code = 200
+    response.headers["Cache-Control"] = "no-store"
+    return CorrectedOut(
+        version=corrected.version,
+        corrected_at=corrected.corrected_at,
+        flags=("iin_doubtful",) if corrected.is_iin_doubtful else (),
+    )
+
+
+@router.post(
+    "/alerts/{alert_id}/withdrawal",
+    status_code=201,
+    responses={200: {"model": WithdrawnOut, "description": "It was withdrawn before"}},
+)
+async def withdraw_alert(
+    alert_id: UUID, caller: Agency, room: Intake, body: WithdrawalIn, session: Tx, response: Response
+) -> WithdrawnOut:
+    """The reporter takes its report back. That travels as information: what is owed stays owed."""
+    withdrawn_at, is_new = await service.withdraw_alert(
+        session, room, alert_id, reason=body.reason, caller=caller
+    )
+    if not is_new:
+        response.status_code = 200
+    response.headers["Cache-Control"] = "no-store"
+    return WithdrawnOut(withdrawn_at=withdrawn_at)
 
 
 @router.get("/alerts/{alert_id}/matches")

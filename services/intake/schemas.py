@@ -65,6 +65,11 @@ Line = Annotated[Annotated[str, StringConstraints(max_length=500)] | None, Befor
 Text = Annotated[
     Annotated[str, StringConstraints(max_length=20_000)] | None, BeforeValidator(_blank_is_unknown)
 ]
+Reason = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000, strip_whitespace=True),
+    Field(description="sealed; nobody is shown it by this service"),
+]
 Age = Annotated[Annotated[int, Field(strict=True, ge=0, le=130)], BeforeValidator(_whole)]
 
 
@@ -228,6 +233,19 @@ class ReportedOut(Out):
     received_at: datetime
 
 
+class CorrectionIn(In):
+    """The report as it should have been, in full: what it leaves out is unknown from now on."""
+
+    reason: Reason
+    report: AlertIn
+
+
+class WithdrawalIn(In):
+    """Why the reporter takes it back."""
+
+    reason: Reason
+
+
 class ReceivedOut(Out):
     """The alert as its reporter knows it. Nothing of what was told is repeated."""
 
@@ -235,6 +253,20 @@ class ReceivedOut(Out):
     number: str = Field(description="to be said over the telephone", examples=["7K4M-Q2XP-9"])
     received_at: datetime
     flags: tuple[Literal["iin_doubtful"], ...] = ()
+
+
+class CorrectedOut(Out):
+    """A correction as its reporter gets it back. Nothing of what was told is repeated."""
+
+    version: int = Field(description="2 for the first correction: the report itself is the first version")
+    corrected_at: datetime
+    flags: tuple[Literal["iin_doubtful"], ...] = ()
+
+
+class WithdrawnOut(Out):
+    """That the reporter took the alert back. No duty of any body ends by it."""
+
+    withdrawn_at: datetime
 
 
 class AlertOut(Out):
@@ -319,6 +351,14 @@ class ScreeningOut(Out):
     taken_on: date
 
 
+class VersionOut(Out):
+    """Which version of the report this is, and whether its reporter has taken it back."""
+
+    no: int
+    corrected_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+
+
 class ContentOut(Out):
     """What this agency may see. A field that is not there may not be seen; ``null`` is unknown."""
 
@@ -333,3 +373,4 @@ class ContentOut(Out):
     source: SourceOut = SourceOut()
     publication: PublicationOut | None = None
     screening: ScreeningOut | None = None
+    version: VersionOut = VersionOut(no=1)

@@ -409,6 +409,7 @@ def other_bodies(canary: Canary) -> Iterator[Hostile]:
     takers = (
         ("agency", f"/v1/deliveries/{some}/receipt"), ("agency", "/v1/obligations/preview"),
         ("agency", f"/v1/cases/{some}/case-manager"), ("agency", f"/v1/cases/{some}/records"),
+        ("agency", f"/v1/alerts/{some}/corrections"), ("agency", f"/v1/alerts/{some}/withdrawal"),
         ("agency", f"/v1/alerts/{some}/rating"), ("agency", f"/v1/alerts/{some}/unfounded"),
         ("registrar", "/v1/agencies"), ("registrar", "/v1/endpoints"),
         ("registrar", "/v1/absences"), ("registrar", "/v1/clients"), ("registrar", "/v1/tokens"),

@@ -276,6 +276,11 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
             ("POST", "/v1/cases/{}/records", scene.ids["case"]["body"],
              b'{"kind": "case.difficult", "happened_at": "2026-10-23T10:00:00Z",'
              b' "person": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
+            ("POST", "/v1/alerts/{}/corrections", scene.ids["alert"]["reporter"],
+             json.dumps({"reason": "x", "report": CANARY.alert()}).encode(), "application/json",
+             {"reporter"}),
+            ("POST", "/v1/alerts/{}/withdrawal", scene.ids["alert"]["reporter"], b'{"reason": "x"}',
+             "application/json", {"reporter"}),
             ("POST", "/v1/alerts/{}/rating", scene.ids["alert"]["body"], b'{"reason": "x"}',
              "application/json", {"body"}),
             ("POST", "/v1/alerts/{}/unfounded", scene.ids["alert"]["body"], b'{"reason": "x"}',

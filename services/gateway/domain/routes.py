@@ -68,6 +68,8 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/v1/alerts", "notifier"),
     _route("GET", "/v1/alerts/{id}", "notifier", fallback="intake"),
     _route("GET", "/v1/alerts/{id}/matches", "intake"),
+    _route("POST", "/v1/alerts/{id}/corrections", "intake", timeout=30.0),
+    _route("POST", "/v1/alerts/{id}/withdrawal", "intake"),
     _route("POST", "/v1/alerts/{id}/rating", "notifier"),
     _route("POST", "/v1/alerts/{id}/unfounded", "notifier"),
     _route("GET", "/v1/alerts/{id}/obligations", "notifier"),

@@ -39,15 +39,16 @@ class Cabinet:
             self._keys.secret(name)
         return True
 
-    def seal_record(self, alert_id: UUID, document: bytes) -> SealedRecord:
+    def seal_record(self, alert_id: UUID, document: bytes, no: int = 1) -> SealedRecord:
         """AES-256-GCM under the child's own random key; the key wrapped by HPKE to ``content``."""
         key = new_key()
         return SealedRecord(
             version=RECORD_VERSION,
-            sealed=aead_seal(key, document, _place("sealed", alert_id, RECORD_VERSION)),
+            sealed=aead_seal(key, document, _place("sealed", alert_id, RECORD_VERSION, no)),
             wrapped_key=seal(
-                self._keys.sealing_public("content"), key, _place("wrapped_key", alert_id, RECORD_VERSION)
+                self._keys.sealing_public("content"), key, _place("wrapped_key", alert_id, RECORD_VERSION, no)
             ),
+            no=no,
         )
 
     def open_record(self, alert_id: UUID, record: SealedRecord) -> bytes:
@@ -58,8 +59,10 @@ class Cabinet:
         """
         try:
             private = self._keys.opening("content")
-            key = unseal(private, record.wrapped_key, _place("wrapped_key", alert_id, record.version))
-            return aead_open(key, record.sealed, _place("sealed", alert_id, record.version))
+            key = unseal(
+                private, record.wrapped_key, _place("wrapped_key", alert_id, record.version, record.no)
+            )
+            return aead_open(key, record.sealed, _place("sealed", alert_id, record.version, record.no))
         except (KeyMissing, SealBroken) as error:
             raise ContentNotOpenable from error
 
@@ -67,6 +70,11 @@ class Cabinet:
         """HPKE to ``reporter``, a key that opens nothing else."""
         place = f"intake/reporter_vault/sealed/{alert_id}".encode()
         return seal(self._keys.sealing_public("reporter"), document, place)
+
+    def seal_reason(self, alert_id: UUID, act: str, reason: str) -> bytes:
+        """HPKE to ``reporter``: whoever gives a reason can be known by its words."""
+        place = f"intake/{act}/reason/{alert_id}".encode()
+        return seal(self._keys.sealing_public("reporter"), reason.encode(), place)
 
     def seal_routing(self, alert_id: UUID, document: bytes) -> str:
         """HPKE to ``routing``; its private half is at the notifier."""
@@ -136,5 +144,7 @@ class Cabinet:
         return mac.digest()
 
 
-def _place(column: str, alert_id: UUID, version: int) -> bytes:
-    return f"intake/child_records/{column}/{alert_id}/{version}".encode()
+def _place(column: str, alert_id: UUID, version: int, no: int) -> bytes:
+    place = f"intake/child_records/{column}/{alert_id}/{version}"
+    # The first record's place has no number: it was so before there were corrections.
+    return (place if no == 1 else f"{place}/{no}").encode()

@@ -8,11 +8,15 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class SealedRecord:
-    """A child's record under a key of its own, and that key wrapped for the holder of ``content``."""
+    """A child's record under a key of its own, and that key wrapped for the holder of ``content``.
+
+    ``version`` is that of the form, ``no`` counts the corrections; the seal is bound to both.
+    """
 
     version: int
     sealed: bytes = field(repr=False)
     wrapped_key: bytes = field(repr=False)
+    no: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Grant:
 class Seals(Protocol):
     """Sealing needs no private key and no call; opening does. Tokens are keyed: no list can guess them."""
 
-    def seal_record(self, alert_id: UUID, document: bytes) -> SealedRecord:
+    def seal_record(self, alert_id: UUID, document: bytes, no: int = 1) -> SealedRecord:
         """Seal a child's record under a fresh key, bound to its place."""
 
     def open_record(self, alert_id: UUID, record: SealedRecord) -> bytes:
@@ -41,6 +45,9 @@ class Seals(Protocol):
 
     def seal_reporter(self, alert_id: UUID, document: bytes) -> bytes:
         """Seal for the reporter vault."""
+
+    def seal_reason(self, alert_id: UUID, act: str, reason: str) -> bytes:
+        """Seal a reporter's words for the reporter vault; ``act`` names what they are about."""
 
     def seal_routing(self, alert_id: UUID, document: bytes) -> str:
         """Seal for the notifier; base64."""

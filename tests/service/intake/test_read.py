@@ -118,6 +118,7 @@ async def test_police_read_all_that_the_table_allows_at_receipt(intake: Intake) 
         "child": {**a_child(), "age": None, "age_band": "7-11", "doubts": []},
         "narrative": CANARIES["narrative"],
         "alleged_offender": {"relation": "parent", "agency": None},
+        "version": {"no": 1, "corrected_at": None, "withdrawn_at": None},
     }
 
 

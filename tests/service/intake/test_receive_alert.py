@@ -238,8 +238,14 @@ def test_every_column_says_what_it_may_hold() -> None:
     assert {name for name, kind in classes.items() if kind == "sealed"} == {
         "child_records.sealed",
         "child_records.wrapped_key",
+        "corrections.sealed",
+        "corrections.wrapped_key",
     }
-    assert {name for name, kind in classes.items() if kind == "vault"} == {"reporter_vault.sealed"}
+    assert {name for name, kind in classes.items() if kind == "vault"} == {
+        "reporter_vault.sealed",
+        "corrections.reason",
+        "withdrawals.reason",
+    }
 
 
 async def test_the_childs_record_opens_only_in_its_place_with_its_key(intake: Intake) -> None:
@@ -337,7 +343,7 @@ async def test_a_failed_commit_is_no_201(intake: Intake, monkeypatch: pytest.Mon
 
 async def test_a_number_that_is_taken_is_drawn_again(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = iter(["0000-0000-0", "0000-0000-0", "0000-0000-0", "0000-0001-2"])
-    monkeypatch.setattr("intake.service.new_number", lambda: next(drawn))
+    monkeypatch.setattr("intake.service.alerts.new_number", lambda: next(drawn))
     first, second = await intake.report(), await intake.report()
     assert (first.json()["number"], second.json()["number"]) == ("0000-0000-0", "0000-0001-2")
     assert len(await intake.rows(alerts)) == 2

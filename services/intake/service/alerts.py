@@ -1,7 +1,7 @@
-"""What intake can do. One function, one transaction, opened by whichever door called."""
+"""Alerts: received, read, matched, and the content behind a notice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -238,7 +238,7 @@ async def read_alert(session: Session, room: Room, alert_id: UUID, *, caller: Pr
         alert = found or await repository.find_alert_by_handle(session, alert_id)
     else:
         alert = await repository.find_alert_by_handle(session, alert_id)
-        if alert is not None and not await _is_own(session, room, alert, alert_id, caller):
+        if alert is not None and not await is_own(session, room, alert, alert_id, caller):
             alert = None
     if alert is None:
         raise AlertUnknown
@@ -259,7 +259,7 @@ async def list_matches(
         raise AlertUnknown
     alert = await repository.find_alert_by_handle(session, handle)
     alert = alert or await repository.find_opened_alert(session, handle)
-    if alert is None or not await _is_own(session, room, alert, handle, caller):
+    if alert is None or not await is_own(session, room, alert, handle, caller):
         raise AlertUnknown
     matches = await repository.list_matches(session, alert.id, limit=MOST_MATCHES)
     others = await repository.list_alerts(session, [match.alert_id for match in matches])
@@ -291,6 +291,10 @@ async def open_content(
     record = await repository.find_record(session, grant.alert_id)
     if alert is None or record is None:
         raise ContentUnknown
+    correction = await repository.find_correction(session, grant.alert_id)
+    if correction is not None:
+        # The newest version is served; the former stay on record and are shown to nobody by this way.
+        alert, record = replace(alert, facts=correction.facts), correction.record
     levels = await _levels(session, room, alert, grant, caller)
     if levels[Group.EXISTENCE] is Level.NOTHING:
         raise ContentUnknown
@@ -300,6 +304,11 @@ async def open_content(
         alert.facts, room.seals.open_record(alert.id, record), handle=handle, received_at=alert.received_at
     )
     shown = access.shape(content, levels)
+    shown["version"] = {
+        "no": record.no,
+        "corrected_at": correction.corrected_at if correction else None,
+        "withdrawn_at": await repository.find_withdrawal(session, alert.id),
+    }
     await repository.add_opening(
         session,
         opening_id=new_id(),
@@ -380,7 +389,7 @@ async def _levels(
     return access.levels(told)
 
 
-async def _is_own(session: Session, room: Room, alert: Alert, handle: UUID, caller: Principal) -> bool:
+async def is_own(session: Session, room: Room, alert: Alert, handle: UUID, caller: Principal) -> bool:
     """Whether the handle is this caller's, and no conflict of interest shuts it out."""
     if caller.agency is None or room.seals.handle(alert.id, caller.agency) != handle:
         return False
