@@ -339,6 +339,7 @@ async def test_a_change_before_its_alert_waits_and_is_not_lost(house: House) -> 
 async def test_a_correction_that_implicates_a_body_tells_it_nothing(house: House) -> None:
     alert = await planned(house)
     centre = house.ledger.agencies["psych_support_centre"]
+    await fetch(house, "psych_support_centre")
     await house.ledger.take(correction(house.ledger, alert, implicated=[str(centre)]))
     told = await told_of(house, "corrected")
     assert told
