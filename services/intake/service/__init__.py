@@ -9,6 +9,7 @@ from intake.service.alerts import (
     open_content,
     read_alert,
     receive_alert,
+    receive_report,
     take_denials,
 )
 from intake.service.corrections import Corrected, correct_alert, withdraw_alert
@@ -24,6 +25,7 @@ __all__ = [
     "open_content",
     "read_alert",
     "receive_alert",
+    "receive_report",
     "take_denials",
     "withdraw_alert",
 ]

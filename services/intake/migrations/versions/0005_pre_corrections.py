@@ -6,8 +6,8 @@ from alembic import op
 from sqlalchemy import Text
 from sqlalchemy.dialects import postgresql
 
-revision = "0004_pre_corrections"
-down_revision = "0003_pre_denials"
+revision = "0005_pre_corrections"
+down_revision = "0004_pre_public_reports"
 branch_labels = None
 depends_on = None
 
