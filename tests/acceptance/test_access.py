@@ -254,7 +254,7 @@ def test_every_route_of_the_document_is_in_the_sweep(scene: Scene) -> None:
         for path, operations in document["paths"].items()
         if "{" in path and "get" in operations
     }
-    assert with_ids - set(ROUTES) == {"/v1/agencies/{}", "/v1/redrives/{}"}
+    assert with_ids - set(ROUTES) == {"/v1/agencies/{}", "/v1/periods/{}", "/v1/redrives/{}"}
 
 
 @pytest.mark.timeout(60)
