@@ -19,6 +19,10 @@ class AlertNotHeld(Conflict):
     """This alert does not wait for a release."""
 
 
+class NotPublished(NotFound):
+    """These figures are not published yet."""
+
+
 class DeliveryUnknown(NotFound):
     """There is no such delivery for this caller."""
 

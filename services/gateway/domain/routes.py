@@ -83,6 +83,7 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", "/v1/obligations/{id}/evidence", "notifier"),
     # A caller may wait 60 s for news; the connection must outlast that.
     _route("GET", "/v1/inbox", "notifier", bucket=Bucket.DELIVERIES, timeout=75.0),
+    _route("GET", "/v1/statistics/alerts", "notifier", is_public=True),
     _route("GET", "/v1/conservation", "notifier", timeout=60.0),
     _route("GET", "/v1/deliveries", "notifier"),
     _route("GET", "/v1/deliveries/{id}", "notifier", bucket=Bucket.DELIVERIES),

@@ -6,12 +6,12 @@ from intake.service.alerts import (
     Room,
     forget_keys,
     list_matches,
-    open_content,
     read_alert,
     receive_alert,
     receive_report,
     take_denials,
 )
+from intake.service.content import open_content
 from intake.service.corrections import Corrected, correct_alert, withdraw_alert
 
 __all__ = [

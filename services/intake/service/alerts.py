@@ -1,15 +1,13 @@
 """Alerts: received, read, matched, and the content behind a notice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import access
-from access import Conflict, Group, Level, Reader, Status
 from common import outbox
-from common.contracts.intake import AlertReceived, ContentOpened
+from common.contracts.intake import AlertReceived
 from common.db import Session, after_commit
 from common.identity import Principal
 from common.ids import new_id
@@ -22,11 +20,9 @@ from intake.domain.flood import LONGEST_WINDOW, SOURCE_WINDOW, WORDS_WINDOW, is_
 from intake.domain.matching import match_terms
 from intake.domain.number import new_number, new_receipt_code
 from intake.domain.report import Report
-from intake.domain.seals import Grant, SealedRecord, Seals
-from intake.domain.standing import standing_of
+from intake.domain.seals import SealedRecord, Seals
 from intake.errors import (
     AlertUnknown,
-    ContentUnknown,
     NoFreeNumber,
     RepeatContradicts,
     ReporterUnknown,
@@ -263,7 +259,7 @@ async def list_matches(
         raise AlertUnknown
     matches = await repository.list_matches(session, alert.id, limit=MOST_MATCHES)
     others = await repository.list_alerts(session, [match.alert_id for match in matches])
-    denied = await _denied(session, room, [other.id for other in others], caller)
+    shut = await find_denied(session, room, [other.id for other in others], caller)
     return tuple(
         Proposal(
             alert=room.seals.handle(other.id, caller.agency),
@@ -271,58 +267,8 @@ async def list_matches(
             shared=tuple(match.kind for match in matches if match.alert_id == other.id),
         )
         for other in others
-        if other.id not in denied and caller.territory in {other.facts["territory"], "KZ"}
+        if other.id not in shut and caller.territory in {other.facts["territory"], "KZ"}
     )
-
-
-async def open_content(
-    session: Session, room: Room, delivery_id: UUID, *, token: str | None, caller: Principal
-) -> dict[str, Any]:
-    """The content behind a notice, cut down to what this agency may see; every look is written down.
-
-    Raises:
-        ContentUnknown: no grant, another's grant, an ended one, a conflict of interest, or nothing to see.
-        ContentNotOpenable: the key that opens is away.
-    """
-    grant = room.seals.open_grant(token) if token else None
-    if grant is None or not _holds(grant, room, delivery_id, caller):
-        raise ContentUnknown
-    alert = await repository.find_alert(session, grant.alert_id)
-    record = await repository.find_record(session, grant.alert_id)
-    if alert is None or record is None:
-        raise ContentUnknown
-    correction = await repository.find_correction(session, grant.alert_id)
-    if correction is not None:
-        # The newest version is served; the former stay on record and are shown to nobody by this way.
-        alert, record = replace(alert, facts=correction.facts), correction.record
-    levels = await _levels(session, room, alert, grant, caller)
-    if levels[Group.EXISTENCE] is Level.NOTHING:
-        raise ContentUnknown
-    now = room.now()
-    handle = room.seals.handle(alert.id, grant.agency_id)
-    content = reports.content_of(
-        alert.facts, room.seals.open_record(alert.id, record), handle=handle, received_at=alert.received_at
-    )
-    shown = access.shape(content, levels)
-    shown["version"] = {
-        "no": record.no,
-        "corrected_at": correction.corrected_at if correction else None,
-        "withdrawn_at": await repository.find_withdrawal(session, alert.id),
-    }
-    await repository.add_opening(
-        session,
-        opening_id=new_id(),
-        alert_id=alert.id,
-        delivery_id=delivery_id,
-        handle=handle,
-        subject=caller.subject,
-        groups=[group for group in Group if levels[group] is not Level.NOTHING],
-        opened_at=now,
-    )
-    event = ContentOpened(delivery_id=delivery_id, opened_at=now, person=caller.subject)
-    await outbox.add(session, event, subject=alert.id, now=room.now)
-    after_commit(session, lambda: log.info("content_opened", delivery_id=str(delivery_id)))
-    return shown
 
 
 async def take_denials(
@@ -350,53 +296,17 @@ async def forget_keys(session: Session, *, now: datetime) -> None:
     await repository.forget_traces(session, before=now - LONGEST_WINDOW)
 
 
-def _holds(grant: Grant, room: Room, delivery_id: UUID, caller: Principal) -> bool:
-    return (
-        caller.agency is not None
-        and grant.agency_id == caller.agency
-        and grant.delivery_id == delivery_id
-        and grant.expires_at > room.now()
-    )
-
-
-async def _levels(
-    session: Session, room: Room, alert: Alert, grant: Grant, caller: Principal
-) -> dict[Group, Level]:
-    """What each role under which the agency was told allows, together."""
-    denied = await _denied(session, room, [alert.id], caller)
-    supplied = room.seals.handle(alert.id, grant.agency_id) == alert.handle
-    told = []
-    for body in grant.bodies:
-        standing = standing_of(body)
-        row = access.BODIES.get(body)
-        reader = Reader(
-            body=body,
-            territory=caller.territory,
-            # The duty under which it was told is what it reads for.
-            purpose=row.purposes[0] if row else None,
-        )
-        stands = access.Alert(
-            status=Status(standing.status),
-            territory=alert.facts["territory"],
-            addressed=True,
-            legal_ground=True,
-            conflict=Conflict.ORGANISATION if denied else Conflict.NONE,
-            stands_in=standing.stands_in,
-            supplied=supplied,
-            granted=frozenset(Group(group) for group in standing.granted),
-        )
-        told.append((reader, stands))
-    return access.levels(told)
-
-
 async def is_own(session: Session, room: Room, alert: Alert, handle: UUID, caller: Principal) -> bool:
     """Whether the handle is this caller's, and no conflict of interest shuts it out."""
     if caller.agency is None or room.seals.handle(alert.id, caller.agency) != handle:
         return False
-    return not await _denied(session, room, [alert.id], caller)
+    return not await find_denied(session, room, [alert.id], caller)
 
 
-async def _denied(session: Session, room: Room, alert_ids: Sequence[UUID], caller: Principal) -> set[UUID]:
+async def find_denied(
+    session: Session, room: Room, alert_ids: Sequence[UUID], caller: Principal
+) -> set[UUID]:
+    """Those of the alerts that a conflict of interest shuts the caller out of."""
     # What the caller holds itself: a body that stands in for one that is shut out reads under its role.
     marks = set(marks_of(caller.agency, caller.bodies))
     tokens = {alert_id: [room.seals.denial_token(alert_id, mark) for mark in marks] for alert_id in alert_ids}

@@ -14,6 +14,7 @@ from notifier.router import (
     parents,
     periods,
     redrives,
+    statistics,
 )
 
 ROUTERS = (
@@ -29,5 +30,6 @@ ROUTERS = (
     endpoints.router,
     conservation.router,
     redrives.router,
+    statistics.router,
     internal.router,
 )
