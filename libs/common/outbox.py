@@ -92,7 +92,7 @@ _WAITING = (
     .order_by(OUTBOX.c.created_at)
 )
 _ANY_DUE = _WAITING.limit(1)
-_DUE = lock_due(_WAITING.limit(BATCH))
+_DUE = lock_due(_WAITING.limit(bindparam("most", type_=Integer)))
 _WANTED = Rows("wanted", OUTBOX.c.id)
 
 
@@ -285,7 +285,7 @@ class Relay:
                 if (await session.execute(_ANY_DUE, until)).first() is None:
                     return []  # spares the writers' lock while nothing waits
         async with self._db.transaction() as session:
-            ids = (await session.execute(_DUE, until)).all()
+            ids = (await session.execute(_DUE, {**until, "most": BATCH})).all()
             if not ids:
                 return []
             result = await _WANTED.execute(session, _take, ids, token=token, until=now + LEASE)

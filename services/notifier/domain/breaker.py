@@ -109,8 +109,9 @@ def hold_until(
 ) -> datetime | None:
     """Until when an open breaker holds this delivery back; ``None`` lets it through.
 
-    Never longer than :func:`longest_wait` in all, counted from when it was first held. An immediate notice
-    is always tried once; its repeats take the probe as soon as it is free, without waiting for half-open.
+    Never longer than :func:`longest_wait` in all, counted from when it was first held. Immediate and urgent
+    notices pierce it: their own pace spares the endpoint enough, and their minutes are not the breaker's to
+    spend (an endpoint that came back after seconds was held for minutes).
 
     Args:
         probes_next: whether it shall be there when the breaker is half-open. One is enough: all the others
@@ -123,7 +124,7 @@ def hold_until(
     limit = None if longest is None else since + longest
     if limit is not None and candidate.held_since is not None and now >= limit:
         return None
-    if candidate.urgency is Urgency.IMMEDIATE and (candidate.attempts == 0 or breaker.probes == 0):
+    if candidate.urgency is not Urgency.ROUTINE:
         return None
     if breaker.may_probe(now):
         return None

@@ -91,13 +91,13 @@ def test_a_probe_that_fails_opens_it_anew_and_one_that_gets_through_closes_it() 
     assert not breaker.is_open
 
 
-def test_an_immediate_notice_is_always_tried_once_and_takes_a_free_probe_afterwards() -> None:
+@pytest.mark.parametrize("urgency", [Urgency.IMMEDIATE, Urgency.URGENT])
+@pytest.mark.parametrize("attempts", [0, 1, 7])
+def test_what_is_immediate_or_urgent_pierces_it(urgency: Urgency, attempts: int) -> None:
     breaker = opened()
-    assert held(breaker, NOW, urgency=Urgency.IMMEDIATE, attempts=2) is None
     breaker.probes = 1
-    assert held(breaker, NOW, urgency=Urgency.IMMEDIATE, attempts=0) is None
-    assert held(breaker, NOW, urgency=Urgency.IMMEDIATE, attempts=2) is not None
-    assert held(breaker, NOW, urgency=Urgency.URGENT, attempts=0) is not None
+    assert held(breaker, NOW, urgency=urgency, attempts=attempts) is None
+    assert held(breaker, NOW, urgency=Urgency.ROUTINE, attempts=attempts) is not None
 
 
 @given(
