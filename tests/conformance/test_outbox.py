@@ -243,12 +243,18 @@ async def test_planted_a_relay_that_does_not_claim_is_found(
 
     paces = itertools.cycle((1, 5, 2, 9))
     monkeypatch.setattr(outbox, "BATCH", 10)
-    url = db_url()
-    first = Database(url)
-    await create_tables(first)
-    await first.close()
-    with pytest.raises(AssertionError):
+
+    async def once() -> None:
+        url = db_url()
+        first = Database(url)
+        await create_tables(first)
+        await first.close()
         await check_relays_side_by_side([url] * 4, now, NoClaim)
+
+    # On a busy machine relays may happen to run one after the other: some rounds, one of which must show it.
+    with pytest.raises(AssertionError):
+        for _ in range(6):
+            await once()
 
 
 async def test_repeats_are_no_more_than_the_answers_that_were_lost(
