@@ -232,7 +232,8 @@ async def test_planted_a_relay_that_does_not_claim_is_found(
         async def _claim(self, token: UUID) -> Any:
             rows = await super()._claim(token)
             async with self._db.transaction() as session:
-                await session.execute(update(OUTBOX).values(claimed_until=None))
+                mine = update(OUTBOX).where(OUTBOX.c.claim_token == token)
+                await session.execute(mine.values(claimed_until=None))
             await asyncio.sleep(0)
             return rows
 
