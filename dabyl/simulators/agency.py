@@ -52,6 +52,10 @@ class Agency:
         delivery = request.headers["webhook-id"]
         notice = json.loads(body)
         alert = str(notice["alert"])
+        if "silent" in notice:
+            # A body below does not answer: a notice about it, not the alert told a second time.
+            self._journal.write(self.member, delivery, digest, "silence", alert=alert)
+            return web.Response(status=200)
         self._seen[delivery] += 1
         if self.member.behaviour == "slow":
             await asyncio.sleep(SLOW_SECONDS)
@@ -83,7 +87,7 @@ class Agency:
             for item in answer["items"]:
                 notice = item.get("notice", item)
                 digest = str(item["notice_digest"])
-                if str(notice["delivery"]) in self._answered:
+                if str(notice["delivery"]) in self._answered or "silent" in notice:
                     continue
                 self._answered.add(str(notice["delivery"]))
                 self._journal.write(
