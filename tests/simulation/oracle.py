@@ -125,7 +125,7 @@ class Oracle:
 
     # Requests
 
-    def on_send(self, process: Process, held: Held, lane: Any) -> None:
+    def on_send(self, process: Process, held: Held) -> None:
         """The first byte leaves."""
         attempt = self._store.attempts.get((held.delivery_id, held.attempt))
         if attempt is None or attempt.token != held.token:
@@ -139,9 +139,9 @@ class Oracle:
         row = self._store.rows[held.delivery_id]
         if row.state == "cancelled" and attempt.outcome is None:
             raise Violation("sent after it was cancelled")
-        self._check_places(held, lane)
 
-    def _check_places(self, held: Held, lane: Any) -> None:
+    def on_place(self, held: Held, lane: Any) -> None:
+        """An attempt took a place of its lane: here the order is decided, the first byte may still wait."""
         concurrency = lane.concurrency
         if lane.running > concurrency:
             raise Violation(f"bulkhead: {lane.running} at once, {concurrency} places")

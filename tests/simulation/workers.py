@@ -171,6 +171,7 @@ class Worker:
             _, _, one = heapq.heappop(lane.queue)
             lane.running += 1
             lane.running_immediate += one.urgency is Urgency.IMMEDIATE
+            self.world.oracle.on_place(one, lane)
             self.world.engine.spawn(self.process, f"{self.process.name} attempt", self._attempt(lane, one))
 
     # Loops
@@ -222,7 +223,7 @@ class Worker:
 
     def _attempt(self, lane: Any, one: Held) -> Steps:
         world, began = self.world, self.world.engine.seconds
-        answer = yield from self._send(lane, one)
+        answer = yield from self._send(one)
         lane.running -= 1
         lane.running_immediate -= one.urgency is Urgency.IMMEDIATE
         lane.learn(world.engine.seconds - began)
@@ -236,7 +237,7 @@ class Worker:
         self.results.append((one, result))
         world.engine.open(self.finished)
 
-    def _send(self, lane: Any, one: Held) -> Generator[float | Gate, None, Answer]:
+    def _send(self, one: Held) -> Generator[float | Gate, None, Answer]:
         world = self.world
         tier = world.rules.tiers[one.urgency]
         left = one.leased_until - world.now(self.process)
@@ -250,7 +251,7 @@ class Worker:
                     return Answer(Outcome.UNSENDABLE)
             except Away:
                 return Answer(Outcome.NO_ANSWER)  # as an adapter's defect: one attempt, not the lane
-        return (yield from world.network(self.process, lane, one, tier.timeout.total_seconds()))
+        return (yield from world.network(self.process, one, tier.timeout.total_seconds()))
 
     def _write(self) -> Steps:
         world = self.world

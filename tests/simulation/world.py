@@ -458,11 +458,11 @@ class World:
     # Agencies
 
     def network(
-        self, process: Process, lane: object, held: Held, timeout: float
+        self, process: Process, held: Held, timeout: float
     ) -> "Generator[float | Gate, None, Answer]":
         """One attempt on the wire, from the first byte to what the worker learns."""
         oracle, dice = self.oracle, self.dice
-        oracle.on_send(process, held, lane)
+        oracle.on_send(process, held)
         agency = self.owner[held.endpoint_id]
         yield dice.uniform(0.0005, 0.02)
         fate = dice.random()
