@@ -66,14 +66,18 @@ simulation: .venv/.tools ## SEEDS stories out of seeds, one core; a failing one 
 bench: .venv/.tools ## side by side with Celery, FastStream, Procrastinate and Node, 15 minutes (QUICK=1: 4)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
-KILLS ?= 24
-ALERTS ?= 200
+ROUNDS ?= 10
+KILLS ?= 50
+ALERTS ?= 2000
 
 .PHONY: faults
-faults: simulation ## long: seeds, planted bugs, every await point, and KILLS random kills under ALERTS alerts
-	@DABYL_SIMULATION_POINTS=100000 $(BIN)/pytest --quiet --db both -rP tests/simulation
-	@DABYL_FAULT_KILLS=$(KILLS) DABYL_FAULT_ALERTS=$(ALERTS) $(BIN)/pytest --quiet -rP \
-	    tests/acceptance/kill/test_checker.py "tests/acceptance/kill/test_kill.py::test_on_rabbitmq_and_postgresql_nothing_is_lost"
+faults: simulation kills ## long: seeds, planted bugs, every await point, random kills in ROUNDS; goes on where it was interrupted
+	@DABYL_SIMULATION_POINTS=100000 $(BIN)/pytest --quiet --db both -rP tests/simulation tests/acceptance/kill/test_checker.py
+
+.PHONY: kills
+kills: .venv/.tools ## ROUNDS rounds of KILLS random kills under ALERTS alerts each; var/faults keeps the rounds (FRESH=1 forgets them)
+	@$(if $(FRESH),rm -rf var/faults)
+	@$(BIN)/python -m tests.faults kills --rounds $(ROUNDS) --kills $(KILLS) --alerts $(ALERTS)
 
 .PHONY: contracts
 contracts: .venv/.runtime ## write contracts/ and docs/law.md again: schemas, descriptions, the law as a page

@@ -23,6 +23,8 @@ from dabyl.simulators.roster import Member
 SLOW_SECONDS = 1.5
 PULL_WAIT_SECONDS = 20
 RETRY_SECONDS = 0.5
+AT_ONCE = 16
+"""Notices that one agency opens and acknowledges at a time; the others it took wait."""
 TRIES = 1200
 """Ten minutes: a house may be away for a while, an agency does not forget what it took."""
 
@@ -39,6 +41,7 @@ class Agency:
         self._answered: set[str] = set()
         self._token = ("", 0.0)
         self._work: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def take_notice(self, request: web.Request) -> web.StreamResponse:
         """The endpoint: verify, store, answer; everything else happens afterwards."""
@@ -106,6 +109,10 @@ class Agency:
         return web.Response(status=500)
 
     async def _answer(self, notice: dict[str, Any], digest: str) -> None:
+        async with self._places:
+            await self._open_and_acknowledge(notice, digest)
+
+    async def _open_and_acknowledge(self, notice: dict[str, Any], digest: str) -> None:
         delivery = str(notice["delivery"])
         for _ in range(TRIES):
             opened = await self._call(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,8 +197,8 @@ class ComposeHouse:
     def start(self) -> None:
         """Parts, migrations, then every lasting container; returns when all are ready and on the broker."""
         self.start_parts()
-        for one in self.once:
-            one.run()
+        with ThreadPoolExecutor(len(SERVICES)) as side_by_side:
+            list(side_by_side.map(Container.run, self.once))
         for one in self.lasting:
             one.start()
         self.wait_ready()

@@ -5,6 +5,7 @@ import json
 import secrets
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,21 +40,39 @@ class Credentials:
 
 
 class Reporter(threading.Thread):
-    """Posts ``count`` alerts of alternating kinds, one every ``every`` seconds; ends with the last answer."""
+    """Posts ``count`` alerts of alternating kinds; ends with the last answer.
+
+    Args:
+        every: shortest time between two alerts, in seconds.
+        receipts: how many receipts an alert of each kind ends with.
+        brake: no new alert is posted while it says so: the house has enough in hand.
+    """
 
     def __init__(
-        self, url: str, credentials: Credentials, kinds: list[Kind], log: Path, *, count: int, every: float
+        self,
+        url: str,
+        credentials: Credentials,
+        kinds: list[Kind],
+        log: Path,
+        *,
+        count: int,
+        every: float,
+        receipts: Mapping[str, int],
+        brake: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(name="reporter", daemon=True)
         self._url = url
         self._credentials = credentials
         self._kinds = kinds
         self._log = log.open("a", buffering=1)
-        self._count = count
+        self.count = count
         self._every = every
+        self._receipts = receipts
+        self._brake = brake
         self._run = uuid4().hex[:8]
         self._token = ("", 0.0)
         self.accepted = 0
+        self.receipts_due = 0
         self.failed_tries = 0
         self.give_up = threading.Event()
 
@@ -67,8 +86,10 @@ class Reporter(threading.Thread):
             httpx.AsyncClient(base_url=self._url, timeout=15, trust_env=False) as http,
             asyncio.TaskGroup() as all_of,
         ):
-            for number in range(self._count):
+            for number in range(self.count):
                 await places.acquire()
+                while self._brake() and not self.give_up.is_set():
+                    await asyncio.sleep(0.1)
                 task = all_of.create_task(self._post_until_accepted(http, number))
                 task.add_done_callback(lambda _: places.release())
                 await asyncio.sleep(self._every)
@@ -76,7 +97,7 @@ class Reporter(threading.Thread):
 
     async def _post_until_accepted(self, http: httpx.AsyncClient, number: int) -> None:
         kind = self._kinds[number % len(self._kinds)]
-        reference = f"KILL-{self._run}-{number:04}"
+        reference = f"KILL-{self._run}-{number:05}"
         narrative = f"Сынақ баяндамасы {reference}"
         body = {
             **kind.facts,
@@ -95,6 +116,7 @@ class Reporter(threading.Thread):
             if answer is not None and answer.status_code in (200, 201):
                 self._write("accepted", reference, status=answer.status_code, id=answer.json()["id"])
                 self.accepted += 1
+                self.receipts_due += self._receipts[kind.name]
                 return
             if answer is not None and answer.status_code == 401:
                 self._token = ("", 0.0)

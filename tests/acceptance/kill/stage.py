@@ -16,8 +16,27 @@ from tests.acceptance.kill.law import KINDS, WORLD
 
 ROOT = Path(__file__).parents[3]
 SCHOOL = "education-org-kz-75"
-ALERTS = int(os.environ.get("DABYL_FAULT_ALERTS", "200"))
-"""``make faults ALERTS=20000`` is the big run."""
+IN_HAND = 400
+"""Receipts that may be due before the reporter waits: some hundred alerts."""
+
+
+class Answers:
+    """How many receipts the agencies' log holds by now; reads what is new only."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._read = 0
+        self._found = 0
+
+    def count(self) -> int:
+        if self._log.exists():
+            with self._log.open("rb") as lines:
+                lines.seek(self._read)
+                new = lines.read()
+            new = new[: new.rfind(b"\n") + 1]
+            self._read += len(new)
+            self._found += new.count(b'"receipt_accepted"')
+        return self._found
 
 
 class Stage:
@@ -35,8 +54,11 @@ class Stage:
         self.agency_log = home / "simulators.jsonl"
         self._street: subprocess.Popen[bytes] | None = None
 
-    def set_up(self, *, every: float) -> Reporter:
-        """Connect the agencies and the school; returns the school's system, ready to start."""
+    def set_up(self, *, count: int, every: float = 0.0) -> Reporter:
+        """Connect the agencies and the school; returns the school's system, ready to start.
+
+        It posts so many alerts as fast as the house bears: never more than ``IN_HAND`` receipts are due.
+        """
         calls = Calls(self.url, self.home)
         cast(calls, self.home)
         paths = os.pathsep.join([str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)])
@@ -46,7 +68,22 @@ class Stage:
         client = calls.post("/v1/clients", {"agency": school["id"]}, token=calls.registrar())
         credentials = Credentials(client["client_id"], client["client_secret"])
         calls.close()
-        return Reporter(self.url, credentials, KINDS, self.client_log, count=ALERTS, every=every)
+        answers = Answers(self.agency_log)
+
+        def enough_in_hand() -> bool:
+            return reporter.receipts_due - answers.count() > IN_HAND
+
+        reporter = Reporter(
+            self.url,
+            credentials,
+            KINDS,
+            self.client_log,
+            count=count,
+            every=every,
+            receipts={kind: len(named & WORLD.answering) for kind, named in WORLD.named.items()},
+            brake=enough_in_hand,
+        )
+        return reporter
 
     def verdict(self) -> Verdict:
         """What the two logs say now."""
@@ -60,7 +97,7 @@ class Stage:
             waiting = {"lost", "unanswered"}
             if not waiting & set(verdict.findings) or time.monotonic() > give_up:
                 return verdict
-            time.sleep(1)
+            time.sleep(2)
 
     def __enter__(self) -> "Stage":
         return self

@@ -1,0 +1,25 @@
+"""``python -m tests.faults kills --rounds 10 --kills 50 --alerts 2000``: what `make faults` runs."""
+
+import argparse
+import sys
+
+from tests.faults.kills import Size, run_rounds
+from tests.faults.record import Record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    kills = verbs.add_parser(
+        "kills", help="rounds of random kills; rounds that were good are not played again"
+    )
+    kills.add_argument("--rounds", type=int, default=10)
+    kills.add_argument("--kills", type=int, default=50, help="in each round")
+    kills.add_argument("--alerts", type=int, default=2000, help="in each round")
+    asked = parser.parse_args()
+    if not run_rounds(Record(), Size(asked.kills, asked.alerts), asked.rounds):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
