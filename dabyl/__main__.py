@@ -145,11 +145,14 @@ def _watch(calls: Calls, alert_id: str, *, at_most_seconds: float) -> bool:
 def token(
     agency: Annotated[str | None, typer.Option(help="agency code or id")] = None,
     role: Annotated[str | None, typer.Option(help="operator, registrar or auditor")] = None,
+    person: Annotated[
+        str | None, typer.Option(help="opaque code of the person who holds it: one of two persons")
+    ] = None,
 ) -> None:
     """Print an access token of the embedded issuer."""
     if (agency is None) == (role is None):
         raise typer.BadParameter("give either --agency or --role")
-    print(_calls().token(agency=agency, role=role))
+    print(_calls().token(agency=agency, role=role, person=person))
 
 
 @alert.command("send")

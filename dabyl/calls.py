@@ -50,12 +50,14 @@ class Calls:
             self._tokens["registrar"] = (time.monotonic() + granted["expires_in"] / 2, token)
         return token
 
-    def token(self, *, agency: str | None = None, role: str | None = None) -> str:
-        """An access token for an agency (code or id) or for a platform role."""
-        name = agency or role or ""
+    def token(self, *, agency: str | None = None, role: str | None = None, person: str | None = None) -> str:
+        """An access token for an agency (code or id) or for a platform role; for one person of it."""
+        name = f"{agency or role}/{person or ''}"
         held_until, token = self._tokens.get(name, (0.0, ""))
         if held_until < time.monotonic():
             asked = {"agency": agency} if agency else {"role": role}
+            if person is not None:
+                asked["person"] = person
             granted = self.post("/v1/tokens", asked, token=self.registrar())
             token = str(granted["access_token"])
             self._tokens[name] = (time.monotonic() + granted["expires_in"] / 2, token)

@@ -210,6 +210,7 @@ class Callers(Protocol):
         bodies: tuple[str, ...] = (),
         territory: str | None = "KZ-75",
         subject: str = "client-1",
+        is_person: bool = True,
     ) -> dict[str, str]: ...
 
 
@@ -225,8 +226,10 @@ def caller(keys: KeyRing, now: FrozenNow) -> Callers:
         bodies: tuple[str, ...] = (),
         territory: str | None = "KZ-75",
         subject: str = "client-1",
+        is_person: bool = True,
     ) -> dict[str, str]:
-        principal = Principal(subject, role, agency, bodies, territory)
+        person = f"{agency or role}:{subject}" if is_person else None
+        principal = Principal(subject, role, agency, bodies, territory, person)
         token = ServiceTokens(keys, "gateway", now).mint(service, principal)
         return {"Authorization": f"Bearer {token}"}
 

@@ -48,6 +48,8 @@ class Principal:
         agency: registry id, for ``agency``.
         bodies: role codes of law/roles.md that the agency holds.
         territory: ISO 3166-2 code, ``KZ`` for national bodies.
+        person: opaque code of the one human being behind the call; ``None`` for a system, and for
+            credentials that several people may share. Only a person is one of two persons.
     """
 
     subject: str
@@ -55,6 +57,7 @@ class Principal:
     agency: UUID | None = None
     bodies: tuple[str, ...] = ()
     territory: str | None = None
+    person: str | None = None
 
     def holds(self, *roles: str) -> bool:
         """Whether the agency holds one of these role codes."""
@@ -129,6 +132,7 @@ class ServiceTokens:
             "agency": str(principal.agency) if principal.agency else None,
             "bodies": list(principal.bodies),
             "territory": principal.territory,
+            "person": principal.person,
         }
         key = signing_jwk(self._keys.signing(self.service))
         return jwt.encode(
@@ -157,6 +161,7 @@ class ServiceTokens:
                 agency=UUID(agency) if agency else None,
                 bodies=tuple(claims.get("bodies") or ()),
                 territory=claims.get("territory"),
+                person=claims.get("person"),
             )
         except (JoseError, KeyMissing, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CallerUnknown from error

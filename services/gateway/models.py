@@ -24,6 +24,7 @@ class Standing(SQLModel):
     role: str
     agency_id: UUID | None = None
     territory: str | None = None
+    person: str | None = Field(default=None, max_length=64)
 
 
 class Client(Standing, Model, table=True):

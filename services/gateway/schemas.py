@@ -1,13 +1,13 @@
 """Shapes on the wire of the gateway's own calls."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from common.schemas import In, Out
-from gateway.domain.identity import Role
+from gateway.domain.identity import Role, is_person_code
 
 OfficeRole = Literal["operator", "registrar", "auditor"]
 
@@ -21,11 +21,25 @@ AgencyReference = Field(
 )
 
 
+def _person_code(value: str) -> str:
+    if not is_person_code(value):
+        raise ValueError("not a person's code")
+    return value
+
+
 class _ForWhom(In):
     """Either an agency or an office role, never both."""
 
     agency: str | None = AgencyReference
     role: OfficeRole | None = Field(None, description="an office role, instead of an agency")
+    person: Annotated[str, AfterValidator(_person_code)] | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="opaque code of the one human being who will hold it, never a name or an IIN;"
+        " without it the holder is a system and cannot be one of two persons",
+        examples=["duty-17"],
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

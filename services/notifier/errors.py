@@ -107,6 +107,10 @@ class ProposalUnknown(NotFound):
     """There is no such proposal for this caller."""
 
 
+class PersonNeeded(Forbidden):
+    """This act takes two persons, and these credentials are a system's: sign in as a person."""
+
+
 class SecondPersonNeeded(Conflict):
     """Another person of the same body must confirm this."""
 

@@ -109,7 +109,12 @@ class HttpServices:
         if bearer is None:
             return self._tokens.mint(service)
         principal = Principal(
-            bearer.subject, bearer.role.value, bearer.agency, bearer.bodies, bearer.territory
+            bearer.subject,
+            bearer.role.value,
+            bearer.agency,
+            bearer.bodies,
+            bearer.territory,
+            bearer.whole_person,
         )
         now = self._now().timestamp()
         good_until, token = self._minted.get((service, principal), (0.0, ""))

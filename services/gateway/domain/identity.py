@@ -1,9 +1,19 @@
 """Whom a token speaks for."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
+
+_PERSON_CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+_IIN: Final = re.compile(r"[0-9]{12}")
+
+
+def is_person_code(code: str) -> bool:
+    """Whether a code may stand for a person: short and opaque, and no IIN: it is written in records."""
+    return _PERSON_CODE.fullmatch(code) is not None and _IIN.fullmatch(code) is None
 
 
 class Role(StrEnum):
@@ -26,6 +36,8 @@ class Bearer:
         bodies: role codes of the joint order that the agency holds.
         territory: ISO 3166-2, or ``KZ`` for a national body.
         names: the agency's name by language; empty for the other roles.
+        person: opaque code of the one human being who holds it, as its agency or office knows him;
+            ``None`` for a system. Said by an issuer or a registrar, never by the bearer.
     """
 
     subject: str
@@ -34,6 +46,12 @@ class Bearer:
     bodies: tuple[str, ...] = ()
     territory: str | None = None
     names: dict[str, str] = field(default_factory=dict)
+    person: str | None = None
+
+    @property
+    def whole_person(self) -> str | None:
+        """The person among all persons: two bodies may give one code to two people."""
+        return None if self.person is None else f"{self.agency or self.role.value}:{self.person}"
 
 
 @dataclass(frozen=True, slots=True)

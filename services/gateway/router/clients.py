@@ -20,7 +20,7 @@ async def register_client(
 ) -> ClientOut:
     """The secret is in this answer and nowhere else."""
     agency = await clients.find_agency(desk.directory, body.agency) if body.agency else None
-    bearer = clients.bearer_for(Role(body.role) if body.role else Role.AGENCY, agency)
+    bearer = clients.bearer_for(Role(body.role) if body.role else Role.AGENCY, agency, body.person)
     secret = new_secret()
     secret_hash = await desk.secrets.hash(secret)
     label = body.label or (agency.code if agency else bearer.role.value)

@@ -16,7 +16,7 @@ router = APIRouter(tags=["tokens"])
 
 async def _bearer(desk: Desk, body: TokenRequest | CodeIn) -> Bearer:
     agency = await clients.find_agency(desk.directory, body.agency) if body.agency else None
-    return clients.bearer_for(Role(body.role) if body.role else Role.AGENCY, agency)
+    return clients.bearer_for(Role(body.role) if body.role else Role.AGENCY, agency, body.person)
 
 
 @router.post(

@@ -20,12 +20,19 @@ async def find_agency(directory: AgencyDirectory, reference: str) -> AgencyRecor
     return record
 
 
-def bearer_for(role: Role, agency: AgencyRecord | None) -> Bearer:
+def bearer_for(role: Role, agency: AgencyRecord | None, person: str | None = None) -> Bearer:
     """The standing of a role or an agency that a registrar makes a token or a sign-in link for."""
+    who = "" if person is None else f"/{person}"
     if agency is None:
-        return Bearer(f"role:{role.value}", role)
+        return Bearer(f"role:{role.value}{who}", role, person=person)
     return Bearer(
-        f"agency:{agency.id}", Role.AGENCY, agency.id, agency.bodies, agency.territory, dict(agency.names)
+        f"agency:{agency.id}{who}",
+        Role.AGENCY,
+        agency.id,
+        agency.bodies,
+        agency.territory,
+        dict(agency.names),
+        person,
     )
 
 
@@ -41,6 +48,7 @@ async def register_client(
         territory=bearer.territory,
         bodies=list(bearer.bodies),
         names=dict(bearer.names),
+        person=bearer.person,
         secret_hash=secret_hash,
         created_at=now,
         created_by=created_by,
@@ -58,6 +66,7 @@ def bearer_of(client: Client) -> Bearer:
         tuple(client.bodies),
         client.territory,
         dict(client.names),
+        client.person,
     )
 
 

@@ -25,6 +25,7 @@ async def make_code(session: Session, bearer: Bearer, *, now: datetime) -> tuple
             territory=bearer.territory,
             bodies=list(bearer.bodies),
             names=dict(bearer.names),
+            person=bearer.person,
             created_at=now,
             expires_at=expires_at,
         ),
@@ -38,7 +39,13 @@ async def use_code(session: Session, code: str, *, now: datetime) -> Bearer:
     if used is None:
         raise SignInExpired
     return Bearer(
-        used.subject, Role(used.role), used.agency_id, tuple(used.bodies), used.territory, dict(used.names)
+        used.subject,
+        Role(used.role),
+        used.agency_id,
+        tuple(used.bodies),
+        used.territory,
+        dict(used.names),
+        used.person,
     )
 
 
@@ -55,6 +62,7 @@ async def open_session(session: Session, bearer: Bearer, *, lifetime: timedelta,
             territory=bearer.territory,
             bodies=list(bearer.bodies),
             names=dict(bearer.names),
+            person=bearer.person,
             created_at=now,
             expires_at=now + lifetime,
         ),
@@ -74,6 +82,7 @@ async def find_bearer(session: Session, cookie: str, *, now: datetime) -> Bearer
         tuple(found.bodies),
         found.territory,
         dict(found.names),
+        found.person,
     )
 
 

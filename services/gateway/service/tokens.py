@@ -17,7 +17,7 @@ from joserfc.util import urlsafe_b64decode
 
 from common.ids import new_id
 from common.timing import Now
-from gateway.domain.identity import Access, Bearer, Role
+from gateway.domain.identity import Access, Bearer, Role, is_person_code
 from gateway.domain.ports import KeySource
 from gateway.errors import TokenInvalid
 
@@ -72,6 +72,8 @@ class Issuer:
                 "bodies": list(bearer.bodies),
                 "territory": bearer.territory,
             }
+        if bearer.person is not None:
+            claims["person"] = bearer.person
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": self.kid}
         return Issued(jwt.encode(header, claims, self._key, [ALGORITHM]), claims["jti"], expires_at)
 
@@ -165,6 +167,16 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def _person(claims: Mapping[str, Any]) -> str | None:
+    """An issuer says it of people alone: whoever signs in as a client, has no such claim."""
+    if "person" not in claims:
+        return None
+    person = _text(claims, "person")
+    if not is_person_code(person):
+        raise TokenInvalid
+    return person
+
+
 def _access_of(claims: Mapping[str, Any], issuer: Trusted, now: datetime) -> Access:
     """Every claim of RFC 9068 §2.2 is required; unknown further claims carry no right."""
     expires_at, issued_at = _instant(claims, "exp"), _instant(claims, "iat")
@@ -186,7 +198,7 @@ def _access_of(claims: Mapping[str, Any], issuer: Trusted, now: datetime) -> Acc
         raise TokenInvalid
     subject = _text(claims, "sub")
     return Access(
-        bearer=Bearer(subject, role, agency, tuple(bodies), territory),
+        bearer=Bearer(subject, role, agency, tuple(bodies), territory, person=_person(claims)),
         client=_text(claims, "client_id"),
         jti=_text(claims, "jti"),
         issued_at=issued_at,

@@ -1,6 +1,7 @@
 """Acts that one person alone may not do: one proposes, another person of the same body confirms.
 
-Who a person is, the token's subject says. A proposal that nobody confirmed in time has no effect ever.
+Who a person is, an issuer or a registrar has said (``person`` of the token): two clients of one body's system
+are no two persons. A proposal that nobody confirmed in time has no effect ever.
 """
 
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Proposal:
 
     Attributes:
         agency_id: body whose act it is; ``None`` for the platform's operators.
-        proposed_by, confirmed_by: subjects of tokens.
+        proposed_by, confirmed_by: persons of tokens, with their body.
     """
 
     id: UUID

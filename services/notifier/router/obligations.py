@@ -146,7 +146,7 @@ def _proposal(agreed: proposals.Agreed, caller: Principal) -> ProposalOut:
         proposed_at=proposal.proposed_at,
         expires_at=proposal.expires_at,
         reason=agreed.reason,
-        mine=proposal.proposed_by == caller.subject,
+        mine=proposal.proposed_by == caller.person,
     )
 
 

@@ -44,6 +44,11 @@ async def find_enterable(session: Session, caller: Principal, delivery_id: UUID)
     return addressed
 
 
+def _code(person: str) -> str:
+    """A person's code without the body's registry id, which is nothing that a receipt tells."""
+    return person.rpartition(":")[2]
+
+
 async def _is_hub(session: Session, caller: Principal, alert_id: UUID) -> bool:
     if caller.agency is None or not caller.holds(SUPERVISOR):
         return False
@@ -113,7 +118,9 @@ async def confirm_answer(
         if stored is None:
             raise ReceiptNotPossible
         return Recorded(open_receipt(desk, delivery_id, stored[1]), is_new=False)
-    by_hand = ByHand(Means(agreed.reason), (agreed.proposal.proposed_by, caller.subject))
+    by_hand = ByHand(
+        Means(agreed.reason), (_code(agreed.proposal.proposed_by), _code(proposals.person_of(caller)))
+    )
     receipt = _of_document(delivery_id, addressed.digest or "", agreed.payload)
     return await record_receipt(
         session, desk, caller, addressed, receipt, is_signed=False, now=now, by_hand=by_hand

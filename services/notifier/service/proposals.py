@@ -17,7 +17,7 @@ from common.identity import Principal
 from common.ids import new_id
 from common.sealing import aead_open, aead_seal, blind_index
 from notifier.domain.proposal import LIFETIME, Kind, Proposal, State, Verdict, judge
-from notifier.errors import ProposalExpired, ProposalUnknown, SecondPersonNeeded
+from notifier.errors import PersonNeeded, ProposalExpired, ProposalUnknown, SecondPersonNeeded
 from notifier.repository import proposals as proposal_rows
 from notifier.repository.proposals import Stored
 from notifier.repository.records import act, add_acts
@@ -53,13 +53,15 @@ async def propose(
     Args:
         payload: JSON that the act will need; sealed with the reason.
         alert_id: for the record.
+
+    Raises:
+        PersonNeeded: a system asks.
     """
+    person = person_of(caller)
     document = json.dumps({"reason": reason, "payload": payload or {}}, sort_keys=True, ensure_ascii=False)
     key = desk.keys.secret("vault")
     digest = hmac.digest(key, b"proposals.digest|" + document.encode(), "sha256")
-    open_key = blind_index(
-        key, "proposals.open_key", kind, str(subject_id), str(caller.agency), caller.subject
-    )
+    open_key = blind_index(key, "proposals.open_key", kind, str(subject_id), str(caller.agency), person)
     known = await proposal_rows.lock_open(session, open_key)
     if known is not None and known.proposal.is_live(now) and known.digest == digest:
         return known.proposal
@@ -70,7 +72,7 @@ async def propose(
         kind=kind,
         subject_id=subject_id,
         agency_id=caller.agency,
-        proposed_by=caller.subject,
+        proposed_by=person,
         proposed_at=now,
         expires_at=now + LIFETIME,
         state=State.PROPOSED,
@@ -80,7 +82,7 @@ async def propose(
         "kind": proposal.kind,
         "subject_id": subject_id,
         "agency_id": caller.agency,
-        "proposed_by": caller.subject,
+        "proposed_by": person,
         "proposed_at": now,
         "expires_at": proposal.expires_at,
         "sealed": aead_seal(key, document.encode(), _aad(proposal.id)),
@@ -125,16 +127,18 @@ async def confirm(
     """Confirm what another person proposed. Of any number of attempts one gets ``is_new``: it must act.
 
     Raises:
+        PersonNeeded: a system asks.
         ProposalUnknown: there is none, or not of this body, kind and thing.
         SecondPersonNeeded: the caller proposed it.
         ProposalExpired: nobody confirmed it in time.
     """
+    person = person_of(caller)
     stored = await proposal_rows.find_proposal(session, proposal_id)
     verdict = _judge(stored, kind, subject_id, caller, now)
     if stored is None or verdict is Verdict.UNKNOWN:
         raise ProposalUnknown
     if verdict is Verdict.CARRIED_OUT:
-        if await proposal_rows.confirm(session, proposal_id, caller.subject, now=now):
+        if await proposal_rows.confirm(session, proposal_id, person, now=now):
             await add_acts(
                 session,
                 [
@@ -164,6 +168,17 @@ async def confirm(
             raise ProposalUnknown
 
 
+def person_of(caller: Principal) -> str:
+    """The human being who calls. Any number of a system's clients and tokens are no person at all.
+
+    Raises:
+        PersonNeeded: the credentials name none.
+    """
+    if caller.person is None:
+        raise PersonNeeded
+    return caller.person
+
+
 async def list_live(
     session: Session,
     desk: Desk,
@@ -186,7 +201,7 @@ def _judge(stored: Stored | None, kind: Kind, subject_id: UUID, caller: Principa
         kind=kind,
         subject_id=subject_id,
         agency_id=caller.agency,
-        by=caller.subject,
+        by=person_of(caller),
         now=now,
     )
 

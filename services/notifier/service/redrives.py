@@ -197,7 +197,7 @@ async def confirm_redrive(
             "proposal_id": proposal_id,
             "selection": agreed.payload["selection"],
             "proposed_by": agreed.proposal.proposed_by,
-            "confirmed_by": caller.subject,
+            "confirmed_by": proposals.person_of(caller),
             "started_at": now,
             "finished_at": None,
             "total": total,
@@ -251,7 +251,7 @@ async def list_runs(
                 selection,
                 each.reason,
                 await count(session, selection),
-                is_own=each.proposal.proposed_by == caller.subject,
+                is_own=each.proposal.proposed_by == caller.person,
             )
         )
     return proposed, await rows_of.list_runs(session, limit=SHOWN)

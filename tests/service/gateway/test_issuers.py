@@ -100,6 +100,11 @@ async def test_tokens_of_the_named_issuer_count_and_its_rotation_is_followed(
 
             assert await status(theirs.token(now)) == 200
             assert upstreams.heard[0].principal.subject == "person-7"
+            assert upstreams.heard[0].principal.person is None
+            assert await status(theirs.token(now, person="p7", jti="j-2")) == 200
+            assert upstreams.heard[1].principal.person == f"{POLICE}:p7"
+            for unfit in ("", 7, None, ["p7"], "a b", "900101300123", "x" * 65, f"{POLICE}:p7"):
+                assert await status(theirs.token(now, person=unfit)) == 401
             assert await status(theirs.token(now, aud="other")) == 401
             assert await status(theirs.token(now, role="service")) == 401
             assert await status(theirs.token(now, iss=BASE)) == 401

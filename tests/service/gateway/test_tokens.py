@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey, RSAKey
 
+from gateway.service import sessions
 from tests.factories.gateway import BASE, POLICE, House
 
 
@@ -70,6 +71,49 @@ async def test_an_agencys_client_gets_tokens_that_carry_what_registry_says(house
     assert {"exp", "iat", "iss", "aud", "sub", "jti", "client_id"} <= claims.keys()
     assert claims["agency"] == str(POLICE)
     assert claims["territory"] == "KZ-75"
+
+
+async def said_inside(house: House, token: str) -> Any:
+    """Who the services behind are told is calling."""
+    await house.http.get("/v1/inbox", headers={"Authorization": f"Bearer {token}"})
+    return house.upstreams.heard[-1].principal
+
+
+async def test_only_whom_a_registrar_calls_a_person_is_one(house: House) -> None:
+    """An agency's system gets as many tokens as it likes: none of them is a person's."""
+    registrar = house.headers("registrar")
+    house.upstreams.put("notifier", "GET", "/v1/inbox", {"items": []})
+
+    async def secret_of(**more: str) -> str:
+        body = {"agency": "internal-affairs-kz-75", **more}
+        client = (await house.http.post("/v1/clients", json=body, headers=registrar)).json()
+        granted = await grant(house, client["client_id"], client["client_secret"])
+        return str(granted.json()["access_token"])
+
+    for token in (await secret_of(), await secret_of()):
+        assert (await said_inside(house, token)).person is None
+    assert (await said_inside(house, await secret_of(person="duty-17"))).person == f"{POLICE}:duty-17"
+    found = set()
+    for person in ("duty-17", "duty-18"):
+        body = {"agency": "internal-affairs-kz-75", "person": person}
+        made = await house.http.post("/v1/tokens", json=body, headers=registrar)
+        principal = await said_inside(house, made.json()["access_token"])
+        found.add((principal.person, principal.subject))
+    assert found == {(f"{POLICE}:duty-{each}", f"agency:{POLICE}/duty-{each}") for each in (17, 18)}
+    made = await house.http.post("/v1/tokens", json={"agency": "internal-affairs-kz-75"}, headers=registrar)
+    assert (await said_inside(house, made.json()["access_token"])).person is None
+
+
+async def test_a_sign_in_link_lets_one_person_in(house: House) -> None:
+    body = {"role": "operator", "person": "duty-3"}
+    made = await house.http.post("/v1/console-codes", json=body, headers=house.headers("registrar"))
+    answer = await house.http.get("/console/sign-in", params={"code": made.json()["code"]})
+    assert answer.status_code == 303
+    async with house.parts.db.reading() as session:
+        cookie = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+        bearer = await sessions.find_bearer(session, cookie, now=house.now())
+    assert bearer is not None
+    assert (bearer.person, bearer.whole_person) == ("duty-3", "operator:duty-3")
 
 
 async def test_the_secret_may_come_as_basic_but_not_twice(house: House) -> None:
@@ -185,6 +229,10 @@ async def test_only_a_registrar_makes_and_takes(house: House, role: str) -> None
         {"role": "service"},
         {"role": "agency"},
         {"agency": "a/../b"},
+        {"role": "operator", "person": ""},
+        {"role": "operator", "person": "a/../b"},
+        {"role": "operator", "person": "Әлия"},
+        {"role": "operator", "person": "900101300123"},
     ],
 )
 async def test_a_token_is_for_one_agency_or_one_office_role(house: House, body: dict[str, str]) -> None:

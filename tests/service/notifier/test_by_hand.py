@@ -33,6 +33,19 @@ async def enter(house: House, delivery: UUID, body: Any, role: str = POLICE, who
     return await house.client.post(path, json=body, headers=house.as_agency(role, subject=who))
 
 
+async def test_a_system_alone_is_nobody_who_enters(house: House) -> None:
+    """Two clients of one agency's system: the door says that it takes a person."""
+    delivery, _ = await addressed(house)
+    path = f"/v1/deliveries/{delivery}/receipt-by-hand"
+    first = await enter(house, delivery, said())
+    for who, body in (("one", said()), ("other", {"confirms": first.json()["proposal"]})):
+        headers = house.as_agency(POLICE, subject=who, is_person=False)
+        answer = await house.client.post(path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (403, "person-needed")
+    [row] = await house.rows(deliveries, id=delivery)
+    assert row.state == "waiting"
+
+
 async def told_to_the_hub(house: House) -> UUID:
     """A delivery to the police of an alert that the hub reported itself, and so knows."""
     hub = house.ledger.agencies[HUB]

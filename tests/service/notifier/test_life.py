@@ -47,7 +47,10 @@ from notifier.service.results import judge, write_results
 from tests.factories.notifier import T0, Ledger
 
 POLICE = "internal_affairs"
-OPERATORS = (Principal("operator-1", "operator"), Principal("operator-2", "operator"))
+OPERATORS = (
+    Principal("operator-1", "operator", person="operator-1"),
+    Principal("operator-2", "operator", person="operator-2"),
+)
 LEASE = timedelta(seconds=30)
 OUTCOMES = (
     Outcome.ACCEPTED, Outcome.FAILED, Outcome.NO_ANSWER, Outcome.GONE, Outcome.UNREACHABLE, Outcome.THROTTLED,

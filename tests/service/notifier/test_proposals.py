@@ -12,17 +12,17 @@ from sqlalchemy.exc import IntegrityError
 from common.identity import Principal
 from common.testing import FrozenNow
 from notifier.domain.proposal import LIFETIME, Kind, Proposal
-from notifier.errors import ProposalExpired, ProposalUnknown, SecondPersonNeeded
+from notifier.errors import PersonNeeded, ProposalExpired, ProposalUnknown, SecondPersonNeeded
 from notifier.models import audit, proposals
 from notifier.service.proposals import Agreed, confirm, list_live, propose
 from tests.factories.notifier import Ledger
 
 THING = uuid4()
 BODY = uuid4()
-ANAR = Principal("anar", "agency", BODY)
-BOLAT = Principal("bolat", "agency", BODY)
-DINA = Principal("dina", "agency", BODY)
-STRANGER = Principal("stranger", "agency", uuid4())
+ANAR = Principal("anar", "agency", BODY, person="anar")
+BOLAT = Principal("bolat", "agency", BODY, person="bolat")
+DINA = Principal("dina", "agency", BODY, person="dina")
+STRANGER = Principal("stranger", "agency", uuid4(), person="stranger")
 WORDS = "Отказ согласован с Айгерим"
 
 
@@ -54,6 +54,24 @@ async def test_another_person_carries_it_out_with_reason_and_payload(ledger: Led
     assert sorted(await acts(ledger)) == [("proposal.confirmed", "bolat"), ("proposal.made", "anar")]
 
 
+async def test_any_number_of_a_systems_tokens_are_no_person(ledger: Ledger) -> None:
+    """Two clients of one body's system: neither may propose, and neither may confirm."""
+    one, other = (Principal(f"client-{each}", "agency", BODY) for each in range(2))
+    with pytest.raises(PersonNeeded):
+        await proposed(ledger, one)
+    proposal = await proposed(ledger)
+    for system in (one, other, Principal("bolat", "agency", BODY)):
+        with pytest.raises(PersonNeeded):
+            await confirmed(ledger, system, proposal.id)
+    assert await acts(ledger) == [("proposal.made", "anar")]
+
+
+async def test_one_person_with_two_clients_is_one(ledger: Ledger) -> None:
+    proposal = await proposed(ledger)
+    with pytest.raises(SecondPersonNeeded):
+        await confirmed(ledger, Principal("another-client", "agency", BODY, person="anar"), proposal.id)
+
+
 async def test_confirming_again_changes_nothing(ledger: Ledger) -> None:
     proposal = await proposed(ledger)
     first = await confirmed(ledger, BOLAT, proposal.id)
@@ -83,7 +101,7 @@ async def test_nobody_else_confirms(ledger: Ledger, now: FrozenNow) -> None:
 
 async def test_many_confirm_at_once_and_one_has_the_effect(ledger: Ledger) -> None:
     proposal = await proposed(ledger)
-    crowd = [Principal(f"person-{each}", "agency", BODY) for each in range(6)]
+    crowd = [Principal("client-1", "agency", BODY, person=f"person-{each}") for each in range(6)]
     agreed = await asyncio.gather(*(confirmed(ledger, each, proposal.id) for each in crowd))
     assert sum(each.is_new for each in agreed) == 1
     assert len({each.proposal.confirmed_by for each in agreed}) == 1
