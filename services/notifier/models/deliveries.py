@@ -67,6 +67,8 @@ deliveries = Table(
     Column("endpoint_id", Uuid),
     Column("endpoint_version", Integer),
     Column("transmitted_at", UTCDateTime),
+    # Until then another reader of the same agency's inbox works on it.
+    Column("pulled_until", UTCDateTime),
     Column("opened_at", UTCDateTime),
     Column("acknowledged_at", UTCDateTime),
     Column("escalation_level", Integer, nullable=False, default=0),

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, or_, select, tuple_, update
 
 from common.db import Session
 from notifier.domain.delivery import OPEN, Fact, State, states_before
@@ -38,6 +39,49 @@ async def list_inbox(
     After a cursor come the later ones and every one that was never handed over: commits do not happen
     in the order of their times, and a notice must not fall through between two looks.
     """
+    query = _unanswered(agency_id, hidden).limit(limit)
+    if after is not None:
+        query = query.where(
+            or_(
+                tuple_(deliveries.c.planned_at, deliveries.c.id) > after,
+                deliveries.c.transmitted_at.is_(None),
+            )
+        )
+    return await _items(session, query)
+
+
+async def list_free(
+    session: Session, agency_id: UUID, *, limit: int, now: datetime, hidden: Collection[UUID] = ()
+) -> list[InboxItem]:
+    """Notices that the agency has not answered and that none of its readers works on, oldest first."""
+    return await _items(session, _unanswered(agency_id, hidden).where(_is_free(now)).limit(limit))
+
+
+async def lease_inbox(
+    session: Session,
+    agency_id: UUID,
+    *,
+    limit: int,
+    now: datetime,
+    until: datetime,
+    hidden: Collection[UUID] = (),
+) -> list[InboxItem]:
+    """As ``list_free``, and nobody else gets them that way until then. Two readers never share one."""
+    query = _unanswered(agency_id, hidden).where(_is_free(now)).limit(limit)
+    items = await _items(session, query.with_for_update(of=deliveries, skip_locked=True))
+    await session.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_([item.delivery_id for item in items]))
+        .values(pulled_until=until)
+    )
+    return items
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(deliveries.c.pulled_until.is_(None), deliveries.c.pulled_until <= now)
+
+
+def _unanswered(agency_id: UUID, hidden: Collection[UUID]) -> Select[Any]:
     query = (
         select(
             deliveries.c.id,
@@ -54,18 +98,14 @@ async def list_inbox(
             deliveries.c.state.in_([*OPEN, State.DEAD]),
         )
         .order_by(deliveries.c.planned_at, deliveries.c.id)
-        .limit(limit)
     )
     if hidden:
         # A test notice belongs to no alert, and a comparison with nothing would hide it.
         query = query.where(or_(deliveries.c.alert_id.is_(None), deliveries.c.alert_id.not_in(list(hidden))))
-    if after is not None:
-        query = query.where(
-            or_(
-                tuple_(deliveries.c.planned_at, deliveries.c.id) > after,
-                deliveries.c.transmitted_at.is_(None),
-            )
-        )
+    return query
+
+
+async def _items(session: Session, query: Select[Any]) -> list[InboxItem]:
     return [
         InboxItem(row[0], State(row[1]), row[2], row[3], row[4])
         for row in (await session.execute(query)).all()

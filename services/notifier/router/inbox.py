@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -58,6 +58,10 @@ async def read_inbox(
     after: After = None,
     limit: Limit = 50,
     wait: Annotated[int, Query(ge=0, le=30, description="seconds to wait for something new")] = 0,
+    lease: Annotated[
+        int | None,
+        Query(ge=5, le=3600, description="seconds for which no other reader with a lease gets the same"),
+    ] = None,
     last_event_id: Annotated[
         str | None, Header(max_length=400, description="`id` of the last event: as `after`")
     ] = None,
@@ -65,14 +69,17 @@ async def read_inbox(
     """Reading hands over: a notice that was not pushed through yet is transmitted by it.
 
     ``next`` is always given: the place to look from next time. Nothing is skipped: what was never
-    handed over comes whatever the cursor says. With ``Accept: text/event-stream`` notices come as
-    events until the stream ends after less than a minute; then ask again with ``Last-Event-ID``.
+    handed over comes whatever the cursor says. With ``lease`` several readers of one agency share the
+    work: no cursor counts, and what is not answered by a receipt comes again when the lease ends.
+    With ``Accept: text/event-stream`` notices come as events until the stream ends after less than a
+    minute; then ask again with ``Last-Event-ID``.
     """
     if caller.agency is None:
         raise AgencyUnknown
     is_stream = EVENTS in request.headers.get("accept", "")
     begin = after if after is not None or not is_stream else last_event_id
-    reading = _Reading(counter, caller, begin, moment_and_id(begin), limit)
+    span = None if lease is None else timedelta(seconds=lease)
+    reading = _Reading(counter, caller, begin, moment_and_id(begin), limit, span)
     if is_stream:
         return StreamingResponse(_events(request, reading, wait or STREAM_SECONDS), media_type=EVENTS)
     items = await _wait(request, reading, wait)
@@ -88,11 +95,14 @@ class _Reading:
     cursor: str | None
     key: tuple[datetime, UUID] | None
     limit: int
+    lease: timedelta | None
 
     async def look(self) -> list[tuple[str, InboxItemOut]]:
         """Hand over what waits, each with the place to go on from; goes on behind it."""
         async with self.counter.db.reading() as session:
-            if not await inbox.anything_waits(session, self.caller, after=self.key):
+            if not await inbox.anything_waits(
+                session, self.caller, after=self.key, now=self.counter.now(), lease=self.lease
+            ):
                 return []
         async with self.counter.db.transaction() as session:
             items = await inbox.hand_over(
@@ -102,6 +112,7 @@ class _Reading:
                 after=self.key,
                 limit=self.limit,
                 now=self.counter.now(),
+                lease=self.lease,
             )
         shown = []
         for item in items:

@@ -1,7 +1,7 @@
 """The pull inbox: the other way to be told. Handing a notice to its authenticated agency transmits it."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.db import Session
@@ -25,9 +25,19 @@ async def hand_over(
     after: tuple[datetime, UUID] | None,
     limit: int,
     now: datetime,
+    lease: timedelta | None = None,
 ) -> Sequence[InboxItem]:
-    """Notices that wait for this agency; the answer commits as their transmission before it leaves."""
-    items = await _list(session, caller, after=after, limit=limit)
+    """Notices that wait for this agency; the answer commits as their transmission before it leaves.
+
+    Args:
+        lease: the caller alone works on what it gets for so long, if the others ask with a lease too.
+            Then the place (``after``) does not count: what nobody answered comes again when it ends.
+    """
+    items = await (
+        _list(session, caller, after=after, limit=limit)
+        if lease is None
+        else _lease(session, caller, limit=limit, now=now, until=now + lease)
+    )
     wakeups = {ORDER[urgency]: next_alarm(tier=tier, now=now) for urgency, tier in desk.tiers.items()}
     pulled = await inbox_rows.mark_pulled(
         session, [item.delivery_id for item in items], now=now, wakeups=wakeups
@@ -57,9 +67,21 @@ async def hand_over(
     return [item for item in items if item.alert_id not in hidden]
 
 
-async def anything_waits(session: Session, caller: Principal, *, after: tuple[datetime, UUID] | None) -> bool:
-    """Whether the inbox has something after this place, or something that was never handed over."""
-    return bool(await _list(session, caller, after=after, limit=1))
+async def anything_waits(
+    session: Session,
+    caller: Principal,
+    *,
+    after: tuple[datetime, UUID] | None,
+    now: datetime,
+    lease: timedelta | None = None,
+) -> bool:
+    """Whether ``hand_over`` would find something."""
+    if lease is None:
+        return bool(await _list(session, caller, after=after, limit=1))
+    if caller.agency is None:
+        return False
+    hidden = await hidden_alerts(session, caller)
+    return bool(await inbox_rows.list_free(session, caller.agency, limit=1, now=now, hidden=hidden))
 
 
 async def _list(
@@ -69,3 +91,14 @@ async def _list(
         return []
     hidden = await hidden_alerts(session, caller)
     return await inbox_rows.list_inbox(session, caller.agency, after=after, limit=limit, hidden=hidden)
+
+
+async def _lease(
+    session: Session, caller: Principal, *, limit: int, now: datetime, until: datetime
+) -> list[InboxItem]:
+    if caller.agency is None:
+        return []
+    hidden = await hidden_alerts(session, caller)
+    return await inbox_rows.lease_inbox(
+        session, caller.agency, limit=limit, now=now, until=until, hidden=hidden
+    )

@@ -72,6 +72,31 @@ async def test_the_cursor_goes_on_and_what_was_never_handed_over_comes_all_the_s
     assert len((await pull(house, POLICE))["items"]) == 4
 
 
+async def test_readers_with_a_lease_share_the_work_and_what_is_not_answered_comes_again(
+    house: House, now: FrozenNow
+) -> None:
+    for _ in range(5):
+        await house.ledger.take(house.ledger.alert())
+    pages = await asyncio.gather(*(pull(house, POLICE, limit=2, lease=60) for _ in range(4)))
+    got = [item["delivery"] for page in pages for item in page["items"]]
+    # A row that another reader just locks is passed over: it comes with the next look.
+    got += [item["delivery"] for item in (await pull(house, POLICE, lease=60))["items"]]
+    assert len(got) == len(set(got)) == 5
+    assert (await pull(house, POLICE, lease=60))["items"] == []
+    assert len((await pull(house, POLICE))["items"]) == 5, "who asks for no lease sees everything"
+    now.move(timedelta(seconds=61))
+    again = await pull(house, POLICE, lease=60, after=pages[0]["next"])
+    assert {item["delivery"] for item in again["items"]} == set(got)
+    made = await house.rows(attempts, outcome="pulled")
+    assert len(made) == 5, "a second look is no second transmission"
+
+
+async def test_a_lease_has_its_limits(house: House) -> None:
+    for seconds in (0, 4, 3601, "x"):
+        answer = await house.get("/v1/inbox", house.as_agency(POLICE), lease=seconds)
+        assert answer.status_code == 422
+
+
 async def test_waiting_ends_when_something_comes(house: House) -> None:
     waiting = asyncio.create_task(pull(house, CABINET, wait=20))
     await asyncio.sleep(0.3)
