@@ -63,7 +63,7 @@ simulation: .venv/.tools ## SEEDS stories out of seeds, one core; a failing one 
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 .PHONY: bench
-bench: .venv/.tools ## side by side with Celery, FastStream, Procrastinate and Node, 15 minutes (QUICK=1: 4)
+bench: .venv/.tools ## side by side with Celery, FastStream, Procrastinate and Node, at most 15 minutes (QUICK=1: fewer)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 ROUNDS ?= 10

@@ -60,10 +60,11 @@ async def connect(url: str) -> Connection:
     return protocol
 
 
-def request(url: str, body: bytes, headers: dict[str, str]) -> bytes:
-    """A POST as bytes."""
+def request(url: str, body: bytes, headers: dict[str, str], *, method: str = "POST") -> bytes:
+    """A request as bytes."""
     parts = urlsplit(url)
-    head = [f"POST {parts.path or '/'} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    head = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
     head += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 

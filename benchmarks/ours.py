@@ -13,7 +13,7 @@ import asyncpg
 from benchmarks.client import request
 from benchmarks.job import AGENCIES, alerts
 from dabyl.calls import Calls
-from dabyl.onboarding import connect, find_agency
+from dabyl.onboarding import Connected, connect, find_agency
 from tests.acceptance.embedded import EmbeddedHouse
 from tests.acceptance.spread import SpreadHouse
 from tests.parts.process import free_ports, listening, wait_until
@@ -29,10 +29,12 @@ class _Ours:
 
     def connect(self, calls: Calls, urls: dict[str, str]) -> None:
         """Give every agency its endpoint."""
+        self.calls = calls
+        self.connected: dict[str, Connected] = {}
         for code in AGENCIES:
             agency = find_agency(calls, code)
             assert agency is not None, code
-            connect(calls, agency, urls[code], send_test=False)
+            self.connected[code] = connect(calls, agency, urls[code], send_test=False)
         self._token = calls.token(agency=SCHOOL)
 
     def requests(self, how_many: int) -> Iterator[bytes]:
@@ -101,17 +103,26 @@ class Spread(_Ours):
 
     def __init__(
         self, folder: Path, urls: dict[str, str], postgres_url: str, rabbit_url: str, *, name: str = "bench",
-        workers: int = 1, otlp: str | None = None,
+        otlp: str | None = None,
     ) -> None:  # fmt: skip
         self._house = _Deployed(folder, postgres_url, rabbit_url, otlp=otlp, name=name)
         self._extra: list[subprocess.Popen[bytes]] = []
-        self._house.start_only(PROCESSES)
-        for number in range(1, workers):
-            self._extra.append(self._house.another_worker(number))
         self.url = self._house.url
         self._database = self._house.database("notifier").replace("+asyncpg", "")
-        self._connection: asyncpg.Connection | None = None
-        self.connect(self._house.calls(), urls)
+        try:
+            self._house.start_only(PROCESSES)
+            self.connect(self._house.calls(), urls)
+        except BaseException:
+            self.stop()
+            raise
+
+    def add_worker(self) -> None:
+        """One more worker of the notifier beside those that run; returns when it listens."""
+        self._extra.append(self._house.another_worker(len(self._extra) + 1))
+
+    def workers(self) -> list[int]:
+        """Processes that send."""
+        return [self.pid_of("notifier", "worker"), *(one.pid for one in self._extra)]
 
     def pids(self) -> list[int]:
         return [*self._house.pids(), *(one.pid for one in self._extra)]
@@ -120,7 +131,8 @@ class Spread(_Ours):
         return self._house.pid_of((service, role))
 
     async def recorded(self) -> int:
-        return int(await self._fetch(DONE))
+        """Deliveries whose success is in the database; by index, so that looking costs nothing in a grown one."""
+        return int(await self._fetch(f"{DONE} AND planned_at > now() - interval '12 hours'"))
 
     async def fan_out_of(self) -> dict[str, str]:
         connection = await asyncpg.connect(self._database)

@@ -15,10 +15,11 @@ import asyncpg
 from benchmarks.client import request
 from benchmarks.job import alerts
 from tests.parts import postgres
-from tests.parts.process import free_ports, listening, wait_until
+from tests.parts.process import PartFailed, free_ports, listening, tail, wait_until
 
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "benchmarks"
+INSTALL_SECONDS = 140
 SCHEMA = (
     "CREATE TABLE alerts (id uuid PRIMARY KEY, body jsonb NOT NULL, received_at timestamptz DEFAULT now())",
     "CREATE TABLE attempts (delivery_id text NOT NULL, alert_id text NOT NULL, status int, taken bool NOT NULL,"
@@ -66,15 +67,21 @@ def python_of_peers() -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*command, "--require-hashes", "-r", lock], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*map(str, command), "--require-hashes", "-r", str(lock)], check=True, timeout=INSTALL_SECONDS
+        )
         (folder / "done").touch()
     return python
 
 
-def node_folder() -> Path | None:
-    """The Node peer with its packages; nothing when Node is not here."""
+def node_folder() -> Path:
+    """The Node peer with its packages.
+
+    Raises:
+        PartFailed: there is no Node or no npm here.
+    """
     if shutil.which("node") is None or shutil.which("npm") is None:
-        return None
+        raise PartFailed("the Node peer needs node and npm on the path: https://nodejs.org")
     source = HERE / "peers" / "node"
     seal = hashlib.sha256((source / "package.json").read_bytes()).hexdigest()[:12]
     folder = ROOT / ".venv" / f"peers-node-{seal}"
@@ -82,7 +89,7 @@ def node_folder() -> Path | None:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder)
         command = ["npm", "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run([*command, "--silent"], cwd=folder, check=True)
+        subprocess.run([*command, "--silent"], cwd=folder, check=True, timeout=INSTALL_SECONDS)
         (folder / "done").touch()
     shutil.copy(source / "peer.js", folder / "peer.js")
     return folder
@@ -93,22 +100,32 @@ class Rival:
 
     def __init__(self, recipe: Recipe, sink: str, postgres_url: str, rabbit_url: str, log: Path) -> None:
         self.name = recipe.name
-        node = node_folder() if "node" in recipe.api else None
-        python = "" if node else str(python_of_peers())
+        self._recipe = recipe
+        self._log = log
         url = postgres.create_database(postgres_url, recipe.database).replace("+asyncpg", "")
         self.database = url
-        environment = {
+        self._environment = {
             **os.environ, "SINK": sink, "DATABASE_URL": url, "AMQP_URL": rabbit_url,
             "PYTHONPATH": os.pathsep.join([str(ROOT)]),
         }  # fmt: skip
-        subprocess.run([sys.executable, "-c", _MAKE_SCHEMA, url, *SCHEMA], check=True)
-        [port] = free_ports(1)
-        self.url = f"http://127.0.0.1:{port}"
+        [self._port] = free_ports(1)
+        self.url = f"http://127.0.0.1:{self._port}"
         self._running: list[subprocess.Popen[bytes]] = []
-        with log.open("ab") as stream:
+
+    def start(self) -> None:
+        """Install what it needs, make its tables, start its processes."""
+        recipe, environment, port = self._recipe, self._environment, self._port
+        node = node_folder() if "node" in recipe.api else None
+        python = "" if node else str(python_of_peers())
+        subprocess.run(
+            [sys.executable, "-c", _MAKE_SCHEMA, self.database, *SCHEMA], check=True, timeout=INSTALL_SECONDS
+        )
+        with self._log.open("ab") as stream:
             for prepared in recipe.prepare:
                 command = prepared.format(python=python).split()
-                subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=stream, stderr=stream)
+                subprocess.run(
+                    command, cwd=ROOT, env=environment, check=True, stdout=stream, stderr=stream, timeout=60
+                )
             for command_line in (recipe.api, *recipe.workers):
                 self._running.append(
                     subprocess.Popen(
@@ -119,7 +136,15 @@ class Rival:
                         stderr=stream,
                     )
                 )
-        wait_until(lambda: listening(port), within=30, or_else=lambda: f"{self.name} did not start")
+        wait_until(self._is_up_or_gone, within=30, or_else=lambda: f"{self.name} did not start")
+        if not self._is_alive():
+            raise PartFailed(f"{self.name} ended while starting: {tail(self._log)}")
+
+    def _is_alive(self) -> bool:
+        return all(one.poll() is None for one in self._running)
+
+    def _is_up_or_gone(self) -> bool:
+        return listening(self._port) or not self._is_alive()
 
     def requests(self, how_many: int) -> Iterator[bytes]:
         headers = {"Content-Type": "application/json"}

@@ -5,7 +5,8 @@ import json
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from benchmarks.client import burst, paced, request
@@ -71,6 +72,7 @@ async def measure_burst(
     meter.start()
     began = time.perf_counter()
     sending = asyncio.create_task(burst(contestant.url, requests, in_flight=in_flight))
+    watching = asyncio.create_task(_peak_mb(contestant))
     arrived, recorded, moved = 0, 0, time.perf_counter()
     while recorded < expected:
         await asyncio.sleep(0.05)
@@ -86,7 +88,8 @@ async def measure_burst(
             break
     seconds = time.perf_counter() - began
     app, everything = meter.read()
-    memory = memory_mb(contestant.pids())
+    watching.cancel()
+    memory = max(await watching, memory_mb(contestant.pids()))
     sent, sending_seconds, bad = await sending
     per_thousand = 1000 / max(recorded, 1)
     return Burst(
@@ -94,6 +97,16 @@ async def measure_burst(
         per_second=recorded / seconds, accepted_per_second=sent / sending_seconds, refused=len(bad),
         cpu_app_per_1000=app * per_thousand, cpu_all_per_1000=everything * per_thousand, memory_mb=memory,
     )  # fmt: skip
+
+
+async def _peak_mb(contestant: Contestant) -> float:
+    """The most memory that its processes held together, looked at every second until cancelled."""
+    most = 0.0
+    with suppress(asyncio.CancelledError):
+        while True:
+            most = max(most, await asyncio.to_thread(memory_mb, contestant.pids()))
+            await asyncio.sleep(1)
+    return most
 
 
 def at(values: list[float], percent: float) -> float:
@@ -111,30 +124,33 @@ class Light:
     first_p99: float
     last_p50: float
     last_p99: float
+    lasts: list[float] = field(default_factory=list, repr=False)
+    """Each alert's own time to its last delivery: for percentiles over several measurements."""
 
     def plain(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "lasts"}
 
 
 async def measure_light(
-    contestant: Contestant, sink: Sink, *, seconds: float, a_second: float = 5.0, fan_out: int = FAN_OUT
-) -> Light:
-    """Alert → first and last of its deliveries."""
+    contestant: Contestant, sink: Sink, *, seconds: float, a_second: float = 5.0, fan_out: int = FAN_OUT,
+    without: str = "",
+) -> Light:  # fmt: skip
+    """Alert → first and last of its deliveries; those to the path ``without`` are not looked at."""
     sink.fresh()
     how_many = int(seconds * a_second)
     sent = await paced(contestant.url, iter(list(contestant.requests(how_many))), a_second=a_second)
     await asyncio.sleep(1.5)
     alert_of = await contestant.fan_out_of()
     arrivals: dict[str, list[float]] = {}
-    for moment, notice, _ in sink.fresh():
-        if notice in alert_of:
+    for moment, notice, path in sink.fresh():
+        if notice in alert_of and path != without:
             arrivals.setdefault(alert_of[notice], []).append(moment)
     first, last = [], []
     for moment, status, body in sent:
         if status < 300 and len(there := arrivals.get(str(json.loads(body)["id"]), [])) >= fan_out:
             first.append((min(there) - moment) * 1000)
             last.append((max(there) - moment) * 1000)
-    return Light(len(last), at(first, 50), at(first, 99), at(last, 50), at(last, 99))
+    return Light(len(last), at(first, 50), at(first, 99), at(last, 50), at(last, 99), last)
 
 
 async def bare_rate(sink: Sink, posts: int = 6000) -> tuple[float, float]:

@@ -120,12 +120,8 @@ async def _serve_own(port: int, log: Path) -> None:
 
 async def hang(port: int) -> asyncio.Server:
     """A server that accepts, reads, and never answers."""
-
-    async def swallow(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        while await reader.read(65_536):
-            pass
-
-    return await asyncio.start_server(swallow, "127.0.0.1", port, backlog=4096)
+    # The base class does exactly that with whatever comes.
+    return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", port, backlog=4096)
 
 
 if __name__ == "__main__":

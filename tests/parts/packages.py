@@ -22,6 +22,12 @@ def ensure_rabbit() -> None:
         _install("rabbitmq-server", "RabbitMQ")
 
 
+def ensure_nginx() -> None:
+    """An nginx that the benchmarks start by themselves; never the system's service."""
+    if shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
+        _install("nginx-light", "nginx")
+
+
 def ensure_chromium() -> Path:
     """A Chromium for the browser tests; its path."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
