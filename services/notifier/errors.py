@@ -15,6 +15,10 @@ class AlertUnknown(NotFound):
     """There is no such alert for this caller."""
 
 
+class DutyNotBreached(Conflict):
+    """The limit of this duty has not passed."""
+
+
 class AlertNotHeld(Conflict):
     """This alert does not wait for a release."""
 

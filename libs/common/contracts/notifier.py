@@ -90,6 +90,27 @@ class ObligationBreached(Event):
     breached_at: datetime
 
 
+class BreachExplained(Event):
+    """A body says why a duty was breached; the breach stays.
+
+    Attributes:
+        by: ``owner`` of the breach, or the ``superior`` body that was told of it.
+        explanation: base64 of an HPKE sealing for ``casework`` (key ``assignee``) of
+            ``{"agency": uuid, "reason": text}``, AAD ``alert_id`` and the bytes of ``statement_id``.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.breach.explained.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("casework",)
+
+    alert_id: UUID
+    obligation_id: UUID
+    statement_id: UUID
+    by: Literal["owner", "superior"]
+    explained_at: datetime
+    explanation: str
+
+
 class ConflictRaised(Event):
     """Some must not be able to tell that this alert exists; ``raised_at`` orders it against a lowering.
 
@@ -172,9 +193,11 @@ class DeliveryFailed(Event):
 
 
 class EscalationRaised(Event):
-    """Silence climbed one rung.
+    """Silence climbed one rung, or a breached act alarmed the body above.
 
     Attributes:
+        delivery_id: the silent first way; of a breach, the notice to the body above, if there is one.
+        breach_id: the alarm of breached acts.
         level: how many alarms there were, this one included.
         rung: 1 second endpoint, 2 duty phone, 3 superior body, 4 operator.
     """
@@ -182,7 +205,8 @@ class EscalationRaised(Event):
     type: ClassVar[str] = "kz.dabyl.escalation.raised.v1"
     publisher: ClassVar[str] = "notifier"
 
-    delivery_id: UUID
+    delivery_id: UUID | None = None
+    breach_id: UUID | None = None
     alert_id: UUID
     level: int
     rung: int | None = None

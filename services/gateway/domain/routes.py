@@ -81,6 +81,8 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", "/v1/obligations/{id}/release", "notifier"),
     _route("POST", "/v1/obligations/{id}/waiver", "notifier"),
     _route("POST", "/v1/obligations/{id}/evidence", "notifier"),
+    _route("POST", "/v1/obligations/{id}/breach", "notifier"),
+    _route("GET", "/v1/escalations", "notifier"),
     # A caller may wait 60 s for news; the connection must outlast that.
     _route("GET", "/v1/inbox", "notifier", bucket=Bucket.DELIVERIES, timeout=75.0),
     _route("GET", "/v1/statistics/alerts", "notifier", is_public=True),

@@ -31,9 +31,11 @@ class NoticeDuty:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one delivery says; ``silent`` is the role of a subordinate that does not answer.
+    """What one delivery says.
 
-    ``change`` says what became of the alert since the agency was told: a code, nothing of its content.
+    ``silent`` is the role of a subordinate that does not answer, ``breached`` of one that did not do in time
+    what it owed. ``change`` says what became of the alert since the agency was told: a code, nothing of
+    its content.
     """
 
     delivery_id: UUID
@@ -47,6 +49,7 @@ class Notice:
     sent_at: datetime
     is_test: bool = False
     silent: str | None = None
+    breached: str | None = None
     change: str | None = None
 
 
@@ -99,6 +102,8 @@ def _encode(notice: Notice, worded: int) -> bytes:
     }
     if notice.silent is not None:
         document["silent"] = {"role": notice.silent}
+    if notice.breached is not None:
+        document["breached"] = {"role": notice.breached}
     if notice.change is not None:
         document["change"] = notice.change
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -63,7 +63,7 @@ class PlannedDelivery:
 
     Attributes:
         rung, escalates: which step of whose ladder this is; a first way has neither.
-        silent: role of the subordinate whose silence a superior body is told of.
+        silent, breached: role of the subordinate of whose silence or breach a superior body is told.
         change, change_id: what became of the alert since it was told, and the record of that.
         also: duties that the notice names and does not carry: what its agency owes itself from now on.
     """
@@ -79,6 +79,7 @@ class PlannedDelivery:
     rung: int = 0
     escalates: UUID | None = None
     silent: str | None = None
+    breached: str | None = None
     change: str | None = None
     change_id: UUID | None = None
     also: tuple[UUID, ...] = ()

@@ -2,6 +2,7 @@
 
 from common.outbox import add_tables
 from notifier.models.alerts import alert_handles, alerts, obligations
+from notifier.models.breaches import breach_statements, breaches
 from notifier.models.changes import changes, fact_versions
 from notifier.models.deliveries import attempts, deliveries, notices, read_outs, receipts, redrives
 from notifier.models.directory import (
@@ -31,6 +32,8 @@ __all__ = [
     "alerts",
     "attempts",
     "audit",
+    "breach_statements",
+    "breaches",
     "changes",
     "deliveries",
     "endpoint_keys",

@@ -89,6 +89,8 @@ obligations = Table(
     # Whose breach it is and why, as it was when the limit passed.
     Column("breach_owner_id", Uuid),
     Column("breach_reason", String(8)),
+    # The alarm that its breach raised; several acts of one body at one moment share it.
+    Column("breach_id", Uuid),
     Column("evidence_id", Uuid),
     # Since when the law no longer asks for it on what is known; it stands all the same.
     Column("overtaken_at", UTCDateTime),
@@ -127,6 +129,12 @@ Index(
     postgresql_where=text("recipient IS NULL"),
 )
 Index("ix_obligations_delivery_id", obligations.c.delivery_id)
+Index(
+    "ix_obligations_breach_id",
+    obligations.c.breach_id,
+    sqlite_where=text("breach_id IS NOT NULL"),
+    postgresql_where=text("breach_id IS NOT NULL"),
+)
 Index(
     "ix_obligations_next_check_at",
     obligations.c.next_check_at,

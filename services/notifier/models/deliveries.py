@@ -31,9 +31,13 @@ CLIMBING = "climb_at IS NOT NULL AND state IN ('waiting', 'leased', 'transmitted
 """Rows whose silence climbs; a dead one waits for a person as well."""
 
 ALARMED = (
-    "escalation_level > 0 AND escalates_id IS NULL AND state IN ('waiting', 'leased', 'transmitted', 'dead')"
+    "escalation_level > 0 AND escalates_id IS NULL"
+    " AND state IN ('waiting', 'leased', 'transmitted', 'dead', 'rejected')"
 )
-"""First ways with an open alarm."""
+"""First ways with an open alarm; who refused leaves the child without help, so that is one, too."""
+
+ESCALATED = "escalation_level > 0 AND escalates_id IS NULL"
+"""First ways that raised an alarm once, open and past."""
 
 TROUBLED = (
     "state IN ('dead', 'rejected') OR (state = 'waiting' AND reason NOT IN ('new', 'pull', 'redriven'))"
@@ -153,6 +157,13 @@ Index(
     deliveries.c.id,
     sqlite_where=text(ALARMED),
     postgresql_where=text(ALARMED),
+)
+Index(
+    "ix_deliveries_escalated",
+    deliveries.c.silent_since,
+    deliveries.c.id,
+    sqlite_where=text(ESCALATED),
+    postgresql_where=text(ESCALATED),
 )
 Index(
     "ix_deliveries_escalates_id",

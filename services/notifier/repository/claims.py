@@ -81,6 +81,11 @@ class Moved:
         """The first way, which carries the duties."""
         return self.escalates_id or self.delivery_id
 
+    @property
+    def answers_silence(self) -> bool:
+        """Whether it was told of a subordinate's silence; what tells of a breach is a first way itself."""
+        return self.tells_superior and self.escalates_id is not None
+
 
 async def claim(
     session: Session,

@@ -160,6 +160,16 @@ async def find_superiors(
     return {row[0]: Superior(row[1], row[2]) for row in result.all()}
 
 
+async def list_first_roles(session: Session, agency_ids: Iterable[UUID]) -> Mapping[UUID, str]:
+    """The first role in the register of each of these agencies, whatever its dates."""
+    result = await session.execute(
+        select(mandates.c.agency_id, mandates.c.role).where(
+            mandates.c.agency_id.in_(list(agency_ids)), mandates.c.place == 0
+        )
+    )
+    return {row[0]: row[1] for row in result.all()}
+
+
 async def list_routes(session: Session) -> Sequence[Route]:
     """Every endpoint in force: one lane each."""
     return [Route(*row) for row in (await session.execute(_routes())).all()]

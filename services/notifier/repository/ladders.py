@@ -1,18 +1,16 @@
 """Ladders: which rungs of a delivery were climbed, and the ways that answer one silence."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select, text, update
+from sqlalchemy import or_, select, update
 
 from common.db import Session
 from notifier.domain.delivery import State
 from notifier.domain.escalation import Rung
-from notifier.domain.schedule import BY_ORDER, Urgency
 from notifier.models import deliveries, escalations
-from notifier.models.deliveries import ALARMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +92,14 @@ async def lock_ways(session: Session, first_id: UUID) -> list[Way]:
     ]
 
 
+async def tell_superiors(session: Session, first_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these first ways that tell a superior body of a breach."""
+    query = select(deliveries.c.id).where(
+        deliveries.c.id.in_(list(first_ids)), deliveries.c.rung == Rung.SUPERIOR
+    )
+    return set((await session.scalars(query)).all())
+
+
 async def end_way(
     session: Session, delivery_id: UUID, state: State, *, acknowledged_at: datetime | None
 ) -> None:
@@ -109,64 +115,6 @@ async def end_way(
             acknowledged_at=acknowledged_at,
         )
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """A first way whose agency is silent, or that nobody can be told by."""
-
-    delivery_id: UUID
-    alert_id: UUID
-    agency_id: UUID | None
-    role: str
-    state: State
-    reason: str | None
-    urgency: Urgency
-    deadline_at: datetime | None
-    silent_since: datetime
-    transmitted_at: datetime | None
-    climb_at: datetime | None
-    level: int
-
-
-async def list_alarms(
-    session: Session, *, after: tuple[datetime, UUID] | None, limit: int
-) -> Sequence[Alarm]:
-    """Open alarms, the oldest silence first."""
-    query = (
-        select(
-            deliveries.c.id,
-            deliveries.c.alert_id,
-            deliveries.c.agency_id,
-            deliveries.c.role,
-            deliveries.c.state,
-            deliveries.c.reason,
-            deliveries.c.urgency,
-            deliveries.c.deadline_at,
-            deliveries.c.silent_since,
-            deliveries.c.transmitted_at,
-            deliveries.c.climb_at,
-            deliveries.c.escalation_level,
-        )
-        .where(text(ALARMED), deliveries.c.silent_since.is_not(None))
-        .order_by(deliveries.c.silent_since, deliveries.c.id)
-        .limit(limit)
-    )
-    if after is not None:
-        moment, last = after
-        query = query.where(
-            or_(
-                deliveries.c.silent_since > moment,
-                (deliveries.c.silent_since == moment) & (deliveries.c.id > last),
-            )
-        )
-    return [
-        Alarm(
-            row[0], row[1], row[2], row[3], State(row[4]), row[5], BY_ORDER[row[6]],
-            row[7], row[8], row[9], row[10], row[11],
-        )
-        for row in (await session.execute(query)).all()
-    ]  # fmt: skip
 
 
 async def rungs_of(session: Session, delivery_ids: Collection[UUID]) -> Mapping[UUID, frozenset[Rung]]:

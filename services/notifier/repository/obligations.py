@@ -11,7 +11,7 @@ from sqlalchemy import Executable, and_, or_, select, update
 
 from common.bulk import Rows, insert_rows
 from common.db import Session, lock_due
-from notifier.models import alerts, deliveries, obligations
+from notifier.models import alerts, breaches, deliveries, obligations
 
 UNMET = ("pending", "open")
 
@@ -239,6 +239,19 @@ async def set_obligation(session: Session, obligation_id: UUID, values: Mapping[
 async def list_of_delivery(session: Session, delivery_id: UUID) -> list[Row]:
     """The duties that a delivery carries, strictest first."""
     query = _rows().where(obligations.c.delivery_id == delivery_id)
+    rows = [Row(*row) for row in (await session.execute(query)).all()]
+    far = max((row.due_at for row in rows if row.due_at), default=None)
+    return sorted(rows, key=lambda row: (row.due_at is None, row.due_at or far))
+
+
+async def list_named(session: Session, delivery_id: UUID) -> list[Row]:
+    """The duties that a first way carries, or of whose breach it tells; strictest first."""
+    query = _rows().where(
+        or_(
+            obligations.c.delivery_id == delivery_id,
+            obligations.c.breach_id.in_(select(breaches.c.id).where(breaches.c.told_id == delivery_id)),
+        )
+    )
     rows = [Row(*row) for row in (await session.execute(query)).all()]
     far = max((row.due_at for row in rows if row.due_at), default=None)
     return sorted(rows, key=lambda row: (row.due_at is None, row.due_at or far))

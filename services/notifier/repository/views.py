@@ -1,7 +1,7 @@
 """Reads for those who look: deliveries with attempts, duties and receipts; counts; alarms."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from notifier.domain.schedule import BY_ORDER, Urgency
 from notifier.models import (
     alert_handles,
     attempts,
+    breaches,
     deliveries,
     escalations,
     notices,
@@ -44,6 +45,8 @@ class DutyView:
     due_at: datetime | None
     force: str
     obliged_agency_id: UUID | None
+    # A further rung names the duties of its first way, or those of whose breach it tells.
+    is_carried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class DeliveryView:
     agency_id: UUID | None
     role: str
     notice_no: int
+    rung: int
+    escalates_id: UUID | None
     generation: int
     state: State
     reason: str | None
@@ -103,6 +108,8 @@ _COLUMNS: tuple[Any, ...] = (
     deliveries.c.agency_id,
     deliveries.c.role,
     deliveries.c.notice_no,
+    deliveries.c.rung,
+    deliveries.c.escalates_id,
     deliveries.c.generation,
     deliveries.c.state,
     deliveries.c.reason,
@@ -188,6 +195,11 @@ async def _views(session: Session, rows: Sequence[Any]) -> list[DeliveryView]:
         return []
     tries = await _attempts(session, ids)
     duties = await _duties(session, ids)
+    further = {row.id: row.escalates_id or row.id for row in rows if row.rung > 0}
+    if further:
+        named = await _named(session, set(further.values()))
+        for delivery_id, first_id in further.items():
+            duties.setdefault(delivery_id, []).extend(named.get(first_id, ()))
     answers = await _receipts(session, ids)
     bodies = await _notices(session, ids)
     return [
@@ -244,6 +256,32 @@ async def _duties(session: Session, ids: Collection[UUID]) -> dict[UUID, list[Du
     found: dict[UUID, list[DutyView]] = {}
     for row in result.all():
         found.setdefault(row[0], []).append(DutyView(row[1], row[2], row[3], row[4], row[5], row[6], row[7]))
+    return found
+
+
+async def _named(session: Session, first_ids: Collection[UUID]) -> dict[UUID, list[DutyView]]:
+    """What these first ways carry, or tell of as breached."""
+    found = {
+        first: [replace(duty, is_carried=False) for duty in duties]
+        for first, duties in (await _duties(session, first_ids)).items()
+    }
+    result = await session.execute(
+        select(
+            breaches.c.told_id,
+            obligations.c.id,
+            obligations.c.rule,
+            obligations.c.citation,
+            obligations.c.duty,
+            obligations.c.due_at,
+            obligations.c.force,
+            obligations.c.obliged_agency_id,
+        )
+        .join(breaches, breaches.c.id == obligations.c.breach_id)
+        .where(breaches.c.told_id.in_(list(first_ids)))
+        .order_by(obligations.c.due_at, obligations.c.rule)
+    )
+    for row in result.all():
+        found.setdefault(row[0], []).append(DutyView(*row[1:], is_carried=False))
     return found
 
 

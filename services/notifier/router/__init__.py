@@ -1,6 +1,7 @@
 """Door 1, HTTP: parse, call one use case, shape the answer."""
 
 from notifier.router import (
+    alarms,
     alerts,
     by_hand,
     changes,
@@ -21,6 +22,7 @@ ROUTERS = (
     alerts.router,
     changes.router,
     obligations.router,
+    alarms.router,
     conflicts.router,
     parents.router,
     deliveries.router,

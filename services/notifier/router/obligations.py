@@ -46,7 +46,9 @@ async def list_obligations(
     seen = await reading.see_alert(session, caller, alert_id)
     advisories, withheld = reading.beside(seen)
     return ObligationsOut(
-        items=await _shown(session, counter, caller, seen, await reading.list_obligations(session, seen)),
+        items=await _shown(
+            session, counter, caller, seen, await reading.list_obligations(session, counter.desk, seen)
+        ),
         advisories=[ReasonedDutyOut.model_validate(row) for row in advisories],
         withheld=[ReasonedDutyOut.model_validate(row) for row in withheld],
     )
@@ -153,5 +155,5 @@ def _proposal(agreed: proposals.Agreed, caller: Principal) -> ProposalOut:
 async def _own(
     session: Session, counter: Counter, caller: Principal, seen: Seen, ids: Collection[UUID]
 ) -> list[ObligationOut]:
-    rows = [row for row in await reading.list_obligations(session, seen) if row["id"] in ids]
+    rows = [row for row in await reading.list_obligations(session, counter.desk, seen) if row["id"] in ids]
     return await _shown(session, counter, caller, seen, rows)

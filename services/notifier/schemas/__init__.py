@@ -1,5 +1,6 @@
 """Shapes on the wire, one module a noun."""
 
+from notifier.schemas.alarms import BreachOut, EscalationOut, ExplainedOut, ReasonIn
 from notifier.schemas.alerts import (
     AlertOut,
     AttemptOut,
@@ -35,11 +36,14 @@ from notifier.schemas.words import Flag, Instant, Line, RoleCode, State, Territo
 __all__ = [
     "AlertOut",
     "AttemptOut",
+    "BreachOut",
     "CarriedOut",
     "ChangeOut",
     "DeliveryOut",
     "DutyOut",
+    "EscalationOut",
     "EvidenceIn",
+    "ExplainedOut",
     "FactsIn",
     "Flag",
     "InboxItemOut",
@@ -57,6 +61,7 @@ __all__ = [
     "ProposalOut",
     "ProposedOut",
     "RatingIn",
+    "ReasonIn",
     "ReasonedDutyOut",
     "RebuiltOut",
     "ReceiptIn",

@@ -12,6 +12,7 @@ from notifier.domain.acting import Act
 from notifier.domain.facts import Facts
 from notifier.domain.proposal import Kind
 from notifier.domain.receipt import Receipt, ReceiptStatus
+from notifier.schemas.alarms import BreachOut
 from notifier.schemas.changes import ChangeOut
 from notifier.schemas.words import Flag, Instant, Line, RoleCode, Said, State, Territory, Words
 
@@ -171,6 +172,7 @@ class ObligationOut(DutyOut):
     met_at: datetime | None
     alarmed_at: datetime | None
     breached_at: datetime | None
+    breach: BreachOut | None = Field(None, description="whose breach, why, and what is said of it")
     overtaken_at: datetime | None = Field(
         None, description="the law would not ask for it on the facts as known since; it stands all the same"
     )
@@ -268,6 +270,8 @@ class DeliveryOut(Out):
     agency: UUID | None
     role: str
     notice: int
+    rung: int = Field(description="0 first way, 1 second endpoint, 2 duty phone or SMS, 3 superior body")
+    escalates: UUID | None = Field(description="the first way whose silence this one answers")
     generation: int = Field(description="1, and one more for each redrive")
     state: State
     reason: str | None

@@ -36,6 +36,7 @@ from notifier.repository.obligations import UNMET, Row
 from notifier.repository.records import act, add_acts
 from notifier.service.conflicts import take_effect
 from notifier.service.desk import Desk
+from notifier.service.escalation import SUPERIOR_BODY
 from notifier.service.exclusions import shut_out, store_implied
 from notifier.service.ledger import facts_of
 from notifier.service.opening import Prepared, alert_facts, key_of, lay_down, prepare
@@ -327,7 +328,8 @@ def _deliveries(parcels: Mapping[UUID, Parcel], prepared: Prepared, change: Chan
         PlannedDelivery(
             id=new_id(),
             agency=agency,
-            role=next(iter(parcel.bodies)),
+            # A superior body was told under no body of the law.
+            role=next(iter(parcel.bodies), SUPERIOR_BODY),
             bodies=tuple(parcel.bodies),
             number=prepared.numbers.get(agency, 0) + 1,
             urgency=parcel.urgency,

@@ -14,6 +14,7 @@ from notifier.repository import obligations as obligation_rows
 from notifier.repository.obligations import Row
 from notifier.repository.overdue import lock_deliveries
 from notifier.repository.records import act, add_acts
+from notifier.service import breaches
 from notifier.service.desk import Desk
 from notifier.service.escalation import escalate
 from notifier.service.routing import dispatch_duties
@@ -57,7 +58,7 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
     """
     rows = await obligation_rows.lock_due_checks(session, now=now, limit=ROWS)
     leaving: dict[UUID, list[Row]] = defaultdict(list)
-    breached: dict[UUID, list[Row]] = defaultdict(list)
+    broken: dict[UUID, list[Row]] = defaultdict(list)
     late: list[Row] = []
     acts: list[dict[str, Any]] = []
     for row in rows:
@@ -72,9 +73,9 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
             late.append(row)
             log.warning("duty_overdue", alert_id=str(row.alert_id), obligation_id=str(row.id), rule=row.rule)
         if _is_breached(row, now):
-            breached[row.alert_id].append(row)
+            broken[row.alert_id].append(row)
             # The instant of the breach itself: noticing it later changes nothing in law.
-            changed["breached_at"] = row.breach_at
+            changed |= {"breached_at": row.breach_at, **breaches.marks(row)}
         changed["next_check_at"] = next_check(
             state=row.state,
             dispatch=None if "dispatch_at" in changed else row.dispatch_at,
@@ -85,9 +86,13 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
         )
         await obligation_rows.set_obligation(session, row.id, changed)
     # In one order, so that two workers never wait for each other.
-    for alert_id, duties in sorted(leaving.items()):
-        await dispatch_duties(session, desk, alert_id, duties, now=now)
-    for alert_id, duties in breached.items():
+    for alert_id in sorted(leaving.keys() | broken.keys()):
+        if leaving[alert_id]:
+            await dispatch_duties(session, desk, alert_id, leaving[alert_id], now=now)
+        await breaches.alarm_breaches(session, desk, alert_id, broken[alert_id], now=now)
+    for alert_id, duties in broken.items():
+        if not duties:
+            continue
         event = ObligationBreached(
             alert_id=alert_id,
             obligations=tuple(row.id for row in duties),

@@ -7,7 +7,7 @@ by its wake-up time alone: whoever is killed in between leaves the row, and the 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from common.contracts.notifier import EscalationRaised
@@ -20,6 +20,7 @@ from notifier.domain.escalation import OWN, Rung, climb
 from notifier.domain.planning import PlannedDelivery
 from notifier.domain.roster import is_on_duty
 from notifier.repository import alerts as alert_rows
+from notifier.repository import breaches as breach_rows
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import ladders as ladder_rows
 from notifier.repository import obligations as obligation_rows
@@ -74,7 +75,7 @@ async def climb_silent(session: Session, desk: Desk, *, now: datetime) -> int:
 
 async def climb_dead(session: Session, desk: Desk, died: Sequence[Moved], *, now: datetime) -> None:
     """A way died: its agency's next rung is climbed at once, not at its turn."""
-    firsts = {each.carrier_id for each in died if each.alert_id is not None and not each.tells_superior}
+    firsts = {each.carrier_id for each in died if each.alert_id is not None and not each.answers_silence}
     rows = await overdue_rows.lock_deliveries(session, firsts)
     await escalate(session, desk, rows, DEAD, now=now, at_once=True)
 
@@ -99,23 +100,19 @@ async def escalate(
     silent = [
         row
         for row in rows
-        if row.alert_id is not None and row.rung == 0 and (row.state in OPEN or row.state is State.DEAD)
+        if row.alert_id is not None
+        and row.escalates_id is None
+        and (row.state in OPEN or row.state is State.DEAD)
     ]
     if not silent:
         return
-    agencies = {row.agency_id for row in silent if row.agency_id is not None}
-    superiors = await find_superiors(session, agencies, now=now)
-    surroundings = Surroundings(
+    surroundings = await look_around(
+        session,
+        silent,
         climbed=await ladder_rows.rungs_of(
             session, [row.delivery_id for row in silent if row.reason is not Reason.NO_ROUTE]
         ),
-        further=await find_further_routes(session, agencies, now=now),
-        superiors=superiors,
-        shut_out=await shut_out(
-            session,
-            agencies | {each.agency_id for each in superiors.values()},
-            alerts={row.alert_id for row in silent if row.alert_id is not None},
-        ),
+        now=now,
     )
     for alert_id in dict.fromkeys(row.alert_id for row in silent if row.alert_id is not None):
         alert = await alert_rows.find_alert(session, alert_id)
@@ -124,6 +121,38 @@ async def escalate(
         for row in silent:
             if row.alert_id == alert_id:
                 await _climb(session, desk, alert, row, surroundings, reason, now=now, at_once=at_once)
+
+
+class Silent(Protocol):
+    """A first way whose agency does not answer."""
+
+    @property
+    def alert_id(self) -> UUID | None:
+        """Of which alert."""
+        ...
+
+    @property
+    def agency_id(self) -> UUID | None:
+        """Whose silence it is."""
+        ...
+
+
+async def look_around(
+    session: Session, silent: Sequence[Silent], *, climbed: Mapping[UUID, Collection[Rung]], now: datetime
+) -> "Surroundings":
+    """What these agencies have by which their silence can climb."""
+    agencies = {row.agency_id for row in silent if row.agency_id is not None}
+    superiors = await find_superiors(session, agencies, now=now)
+    return Surroundings(
+        climbed=climbed,
+        further=await find_further_routes(session, agencies, now=now),
+        superiors=superiors,
+        shut_out=await shut_out(
+            session,
+            agencies | {each.agency_id for each in superiors.values()},
+            alerts={row.alert_id for row in silent if row.alert_id is not None},
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +164,11 @@ class Surroundings:
     superiors: Mapping[UUID, Superior]
     shut_out: frozenset[Pair]
 
-    def is_shut_out(self, row: Overdue) -> bool:
+    def is_shut_out(self, row: Silent) -> bool:
         """Whether nothing more may go to this agency."""
         return (row.alert_id, row.agency_id) in self.shut_out
 
-    def ways(self, row: Overdue, now: datetime) -> dict[Rung, Route | Superior]:
+    def ways(self, row: Silent, now: datetime) -> dict[Rung, Route | Superior]:
         """The rungs that this agency has, on duty now; whoever is shut out is told nothing."""
         if row.agency_id is None or self.is_shut_out(row):
             return {}
@@ -289,9 +318,10 @@ async def _add_rung(
         return None
     duties = [
         duty
-        for duty in await obligation_rows.list_of_delivery(session, row.delivery_id)
+        for duty in await obligation_rows.list_named(session, row.delivery_id)
         if duty.state not in ("waived", "cancelled")
     ]
+    breach = await breach_rows.find_told(session, row.delivery_id)
     common: dict[str, Any] = {
         "id": new_id(),
         "urgency": row.urgency,
@@ -299,6 +329,7 @@ async def _add_rung(
         "obligations": tuple(duty.id for duty in duties),
         "rung": rung.value,
         "escalates": row.delivery_id,
+        "breached": None if breach is None else breach.role,
     }
     if isinstance(way, Route):
         planned = PlannedDelivery(
@@ -340,14 +371,15 @@ async def end_silence(session: Session, moved: Moved, fact: Fact, *, now: dateti
     Returns:
         The ways that count as answered by this.
     """
-    if moved.tells_superior:
+    if moved.answers_silence:
         return []
     answered = []
     for way in await ladder_rows.lock_ways(session, moved.carrier_id):
         if way.delivery_id == moved.delivery_id:
             continue
-        if way.rung in OWN or way.rung == Rung.FIRST:
-            is_unsent = way.rung != Rung.FIRST and way.state is State.WAITING and way.attempt_no == 0
+        is_first = way.delivery_id == moved.carrier_id
+        if way.rung in OWN or is_first:
+            is_unsent = not is_first and way.state is State.WAITING and way.attempt_no == 0
         elif way.state is State.WAITING and way.attempt_no == 0:
             is_unsent = True
         else:

@@ -30,6 +30,7 @@ from notifier.repository.alerts import AlertRow
 from notifier.repository.facts import Kept
 from notifier.repository.obligations import UNMET, Row
 from notifier.repository.records import act, add_acts
+from notifier.service.breaches import marks
 from notifier.service.desk import Desk
 from notifier.service.opening import alert_facts, key_of, open_duties
 from notifier.service.routing import tell_assignees
@@ -197,7 +198,7 @@ async def _meet(
             "dispatch_at": None,
         }
         if each.is_breach:
-            values["breached_at"] = each.row.breach_at
+            values |= {"breached_at": each.row.breach_at, **marks(each.row)}
         await obligation_rows.set_obligation(session, each.row.id, values)
     await _tell(session, alert, found, actors, now=now)
 

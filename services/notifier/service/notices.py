@@ -69,6 +69,7 @@ def render(
             receipt_url=receipt_url(desk, delivery.id),
             sent_at=now,
             silent=delivery.silent,
+            breached=delivery.breached,
             change=delivery.change,
         )
     )
@@ -106,7 +107,7 @@ def route_values(
 
 def silence(desk: Desk, delivery: PlannedDelivery, *, now: datetime) -> dict[str, Any]:
     """The silence of a first way begins; a further rung climbs with its first way."""
-    if delivery.rung > 0:
+    if delivery.escalates is not None:
         return {"silent_since": None, "climb_at": None}
     policy = desk.policies[delivery.urgency]
     return {

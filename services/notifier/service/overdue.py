@@ -39,7 +39,7 @@ async def look_at_overdue(session: Session, desk: Desk, *, now: datetime) -> int
         found |= await route_alert(session, desk, alert_id, now=now)
     await escalate(session, desk, [row for row in silent if row.delivery_id not in found], SILENCE, now=now)
     for row in silent:
-        if row.rung > 0:
+        if row.escalates_id is not None:
             # Its first way climbs, or is answered: nothing is to be done for a rung by itself.
             await delivery_rows.set_delivery(session, row.delivery_id, {"next_wakeup_at": now + REST})
     return len(rows)

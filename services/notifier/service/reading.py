@@ -17,6 +17,7 @@ from notifier.repository import alerts as alert_rows
 from notifier.repository import views
 from notifier.repository.alerts import AlertRow
 from notifier.repository.views import DeliveryView
+from notifier.service.breaches import list_shown
 from notifier.service.desk import Desk
 from notifier.service.exclusions import hidden_alerts
 from notifier.service.receipts import open_receipt
@@ -123,10 +124,12 @@ async def summaries(session: Session, seen: Sequence[Seen]) -> list[dict[str, An
     return rows
 
 
-async def list_obligations(session: Session, seen: Seen) -> list[dict[str, Any]]:
+async def list_obligations(session: Session, desk: Desk, seen: Seen) -> list[dict[str, Any]]:
     """The duties that this caller may see."""
     rows = []
-    for row in await views.list_obligations(session, seen.alert.id):
+    found = await views.list_obligations(session, seen.alert.id)
+    broken = await list_shown(session, desk, found, seen.viewer.agency)
+    for row in found:
         if not seen.viewer.sees_obligation(
             obliged=row["obliged_agency_id"],
             recipient=row["recipient_agency_id"],
@@ -140,6 +143,7 @@ async def list_obligations(session: Session, seen: Seen) -> list[dict[str, Any]]
                 "delivery": row["delivery_id"],
                 "evidence": row["evidence_id"],
                 "obliged_agency": row["obliged_agency_id"] if is_own else None,
+                "breach": broken.get(row["id"]),
             }
         )
     return rows
@@ -246,7 +250,7 @@ async def see_delivery(session: Session, desk: Desk, caller: Principal, delivery
 def _sees(viewer: Viewer, delivery: DeliveryView) -> bool:
     return viewer.sees_delivery(
         agency=delivery.agency_id,
-        carries_duty_of=frozenset(duty.obliged_agency_id for duty in delivery.duties),
+        carries_duty_of=frozenset(duty.obliged_agency_id for duty in delivery.duties if duty.is_carried),
     )
 
 
@@ -260,6 +264,8 @@ def tell(desk: Desk, delivery: DeliveryView, viewer: Viewer, shown_alert: UUID |
         "agency": delivery.agency_id,
         "role": delivery.role,
         "notice": delivery.notice_no,
+        "rung": delivery.rung,
+        "escalates": delivery.escalates_id,
         "generation": delivery.generation,
         "state": delivery.state.value,
         "reason": delivery.reason,

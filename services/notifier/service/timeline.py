@@ -6,6 +6,8 @@ from uuid import UUID
 
 from common.db import Session
 from notifier.repository import views
+from notifier.repository.breaches import list_of_alert
+from notifier.service.breaches import BREACH
 from notifier.service.desk import Desk
 from notifier.service.reading import Seen, list_deliveries, list_obligations
 from notifier.service.standing import list_changes
@@ -46,7 +48,7 @@ async def timeline(session: Session, desk: Desk, seen: Seen) -> list[dict[str, A
     deliveries = await list_deliveries(session, desk, seen)
     for delivery in deliveries:
         facts += _of_delivery(delivery)
-    for obligation in await list_obligations(session, seen):
+    for obligation in await list_obligations(session, desk, seen):
         facts += _of_obligation(obligation)
     for change in await list_changes(session, desk, seen):
         facts.append(_fact(f"alert.{change['change']}", change["at"], no=change["no"]))
@@ -62,6 +64,11 @@ async def timeline(session: Session, desk: Desk, seen: Seen) -> list[dict[str, A
                     level=alarm.level,
                     reason=alarm.reason,
                 )
+            )
+    for breach in await list_of_alert(session, seen.alert.id):
+        if seen.viewer.sees_all or breach.owner_id == seen.viewer.agency:
+            facts.append(
+                _fact("escalation.raised", breach.raised_at, role=breach.role, level=1, reason=BREACH)
             )
     return sorted(facts, key=lambda fact: (fact["at"], _ORDER.index(fact["kind"])))
 

@@ -27,6 +27,7 @@ from common.outbox import add as publish
 from common.telemetry import log
 from notifier.domain.planning import dispatch_at, next_check
 from notifier.domain.territory import region_of
+from notifier.repository import ladders as ladder_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.claims import Moved
 from notifier.repository.records import act, add_acts
@@ -68,6 +69,11 @@ async def holders_informed(session: Session, desk: Desk, moved: Sequence[Moved],
     Repeating it changes nothing: a met duty stays met, an open clock keeps its start.
     """
     real = [each for each in moved if each.alert_id is not None and not each.tells_superior]
+    # Further ways to a body that is told of a breach inform nobody whom the law names, either.
+    further = {each.escalates_id for each in real if each.escalates_id is not None}
+    if further:
+        above = await ladder_rows.tell_superiors(session, further)
+        real = [each for each in real if each.escalates_id not in above]
     if not real:
         return
     at: dict[UUID, datetime] = {}
