@@ -12,7 +12,7 @@ from common.parts import Parts, Service
 def build(_settings: Settings, parts: Parts) -> Service:
     """Put the service together; nothing runs yet, no key is read."""
     seals = Seals(parts.keys)
-    taken = effects(seals.open_assignees, seals.open_shut_out)
+    taken = effects(seals.open_assignees, seals.open_shut_out, seals)
     app = create_app(
         parts, title="Dabyl casework", routers=ROUTERS, effects=taken, state={"desk": Desk(seals)}
     )

@@ -1,6 +1,7 @@
 """Door 2, events: what each does, inside the inbox's transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 from uuid import UUID
 
 from casework import service
@@ -8,6 +9,7 @@ from casework.domain.task import Facts
 from common.contracts import Event
 from common.contracts.intake import AlertReceived
 from common.contracts.notifier import (
+    BreachExplained,
     ConflictLowered,
     ConflictRaised,
     ObligationBreached,
@@ -52,8 +54,16 @@ async def receive_waived(session: Session, received: Sequence[Received], *, now:
     await service.take_facts(session, told, now=now)
 
 
+class SealsOfReasons(service.Explaining, Protocol):
+    """Opens what notifier sealed for us, and seals it for our own rows."""
+
+    def open_explanation(self, sealed: str, alert_id: UUID, statement_id: UUID) -> str:
+        """What a body says of a breach."""
+        ...
+
+
 def effects(
-    open_assignees: OpenAssignees, open_shut_out: OpenShutOut
+    open_assignees: OpenAssignees, open_shut_out: OpenShutOut, reasons: SealsOfReasons
 ) -> dict[type[Event], Effect | Together]:
     """Every event casework reads."""
 
@@ -72,12 +82,24 @@ def effects(
         agencies, _ = open_shut_out(event.shut_out, event.alert_id)
         await service.lower_conflict(session, event.alert_id, agencies, at=event.lowered_at)
 
+    async def take_explanation(session: Session, event: BreachExplained, *, now: Now) -> None:  # noqa: ARG001  # the signature of every effect
+        await service.take_explanation(
+            session,
+            event.statement_id,
+            event.obligation_id,
+            by=event.by,
+            reason=reasons.open_explanation(event.explanation, event.alert_id, event.statement_id),
+            at=event.explained_at,
+            seals=reasons,
+        )
+
     return {
         AlertReceived: Together(receive_alerts),
         ObligationOpened: Together(receive_opened),
         ObligationMet: Together(receive_met),
         ObligationBreached: Together(receive_breached),
         ObligationWaived: Together(receive_waived),
+        BreachExplained: take_explanation,
         ConflictRaised: raise_conflict,
         ConflictLowered: lower_conflict,
     }

@@ -90,6 +90,18 @@ class DutyFact(Model, table=True):
     waived_at: datetime | None = None
 
 
+class Explanation(Model, table=True):
+    """What a body says of a breach; ``sealed`` holds the words. It may come before its task."""
+
+    __tablename__ = "explanations"
+
+    id: UUID = Field(primary_key=True)
+    obligation_id: UUID = Field(index=True)
+    by: str = Field(max_length=8)
+    explained_at: datetime
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class Exclusion(Model, table=True):
     """An agency that must not be able to tell that the case of this alert exists.
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -160,6 +160,14 @@ class RecordOut(Out):
         )
 
 
+class ExplanationOut(Out):
+    """What the owner of a breach, or the body above, says of it."""
+
+    by: Literal["owner", "superior"]
+    explained_at: datetime
+    reason: str
+
+
 class TaskOut(Out):
     """An act that the law asks of a body; ``late``: its formal limit passed, met or not."""
 
@@ -179,12 +187,13 @@ class TaskOut(Out):
     waived_at: datetime | None
     late: bool
     evidence: list[str] = Field(description="kinds of record that meet it; `POST /v1/cases/{id}/records`")
+    explanations: list[ExplanationOut] = Field([], description="why it was late, when one case is asked for")
 
     @classmethod
-    def of(cls, row: Task) -> "TaskOut":
+    def of(cls, row: Task, explanations: Sequence[ExplanationOut] = ()) -> "TaskOut":
         """From a row; whose task it is, is not said."""
         values = row.model_dump(exclude={"assignee", "told_state"})
-        return cls(**values, late=row.breached_at is not None)
+        return cls(**values, late=row.breached_at is not None, explanations=list(explanations))
 
 
 class CoordinatorOut(Out):
@@ -225,6 +234,7 @@ class CaseOut(Out):
         coordinating: bool,
         coordinators: Sequence[ScopedCoordinator],
         tasks: Sequence[Task] | None,
+        explanations: Mapping[UUID, Sequence[ExplanationOut]],
     ) -> "CaseOut":
         """From rows; ``employee`` where the caller may see it, ``tasks`` where they are asked for."""
         return cls(
@@ -236,5 +246,7 @@ class CaseOut(Out):
             coordinating=coordinating,
             case_manager=None if appointment is None else CaseManagerOut.of(appointment, employee),
             coordinators=[CoordinatorOut.model_validate(one) for one in coordinators],
-            tasks=None if tasks is None else [TaskOut.of(task) for task in tasks],
+            tasks=None
+            if tasks is None
+            else [TaskOut.of(task, explanations.get(task.obligation_id, ())) for task in tasks],
         )

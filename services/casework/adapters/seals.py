@@ -87,6 +87,34 @@ class Seals:
         sealed = seal(self._keys.sealing_public("routing"), document, str(place).encode())
         return base64.b64encode(sealed).decode()
 
+    def open_explanation(self, sealed: str, alert_id: UUID, statement_id: UUID) -> str:
+        """What a body says of a breach.
+
+        Raises:
+            SealBroken: altered, or another statement.
+        """
+        try:
+            document = unseal(
+                self._keys.opening("assignee"),
+                base64.b64decode(sealed, validate=True),
+                str(alert_id).encode() + statement_id.bytes,
+            )
+            return str(json.loads(document)["reason"])
+        except (ValueError, TypeError, KeyError, binascii.Error) as error:
+            raise SealBroken from error
+
+    def seal_reason(self, reason: str, place: UUID) -> bytes:
+        """For the explanation with this id."""
+        return aead_seal(self._keys.secret("person"), reason.encode(), _reason_aad(place))
+
+    def unseal_reason(self, sealed: bytes, place: UUID) -> str:
+        """From the explanation with this id.
+
+        Raises:
+            SealBroken: altered, or from another row.
+        """
+        return aead_open(self._keys.secret("person"), sealed, _reason_aad(place)).decode()
+
     def token(self, document: bytes) -> bytes:
         """HMAC-SHA-256: a plain hash of a record could be guessed from a list of names."""
         return hmac.digest(self._keys.secret("person"), b"records.token|" + document, "sha256")
@@ -94,6 +122,10 @@ class Seals:
 
 def _words_aad(place: UUID) -> bytes:
     return f"casework.records.sealed|{place}".encode()
+
+
+def _reason_aad(place: UUID) -> bytes:
+    return f"casework.explanations.sealed|{place}".encode()
 
 
 def _aad(place: UUID) -> bytes:

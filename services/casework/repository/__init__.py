@@ -12,6 +12,7 @@ from casework.repository.cases import (
     put_cases,
 )
 from casework.repository.exclusions import change_exclusions, is_shut_out, shut_out_of
+from casework.repository.explanations import add_explanation, explanations_of
 from casework.repository.facts import facts_of, put_facts
 from casework.repository.records import (
     add_record,
@@ -26,12 +27,14 @@ from casework.repository.tasks import as_rule, find_task, list_tasks, put_tasks,
 __all__ = [
     "OpenCase",
     "add_appointment",
+    "add_explanation",
     "add_record",
     "alerts_of",
     "appointments_of",
     "as_rule",
     "change_exclusions",
     "coordinator_of",
+    "explanations_of",
     "facts_of",
     "find_case",
     "find_record",

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from casework import service
 from casework.router.desk import Agency, Desk, DeskOf, read_id, read_moment
-from casework.schemas import CaseManagerIn, CaseManagerOut, CaseOut
+from casework.schemas import CaseManagerIn, CaseManagerOut, CaseOut, ExplanationOut
 from common.http import After, Limit, Page, PartsOf, Reading, Tx, read_cursor, write_cursor
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
@@ -82,4 +82,17 @@ def _shown(view: service.CaseView, desk: Desk, *, with_tasks: bool) -> CaseOut:
         coordinating=view.is_coordinator,
         coordinators=view.coordinators,
         tasks=view.tasks if with_tasks else None,
+        explanations={
+            duty: [
+                ExplanationOut.model_validate(
+                    {
+                        "by": each.by,
+                        "explained_at": each.explained_at,
+                        "reason": desk.seals.unseal_reason(each.sealed, each.id),
+                    }
+                )
+                for each in said
+            ]
+            for duty, said in view.explanations.items()
+        },
     )

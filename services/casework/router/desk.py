@@ -16,6 +16,10 @@ from common.identity import Principal, require
 class Seals(PersonSeals, RecordSeals, Protocol):
     """All that the doors have sealed and opened."""
 
+    def unseal_reason(self, sealed: bytes, place: UUID) -> str:
+        """What is said of a breach, from the row with this id."""
+        ...
+
 
 @dataclass(frozen=True)
 class Desk:

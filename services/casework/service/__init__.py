@@ -3,11 +3,13 @@
 from casework.service.appointments import PersonSeals, appoint_case_manager, open_employee
 from casework.service.cases import CaseView, get_case, list_cases, list_tasks, open_cases
 from casework.service.conflicts import lower_conflict, raise_conflict
+from casework.service.explanations import Explaining, take_explanation
 from casework.service.records import Recorded, RecordSeals, add_record, list_records
 from casework.service.tasks import take_duties, take_facts
 
 __all__ = [
     "CaseView",
+    "Explaining",
     "PersonSeals",
     "RecordSeals",
     "Recorded",
@@ -22,5 +24,6 @@ __all__ = [
     "open_employee",
     "raise_conflict",
     "take_duties",
+    "take_explanation",
     "take_facts",
 ]

@@ -1,7 +1,7 @@
 """Cases, and who may look at them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from casework import repository
 from casework.domain.case import ScopedCoordinator, coordinators_of
 from casework.domain.task import State
 from casework.errors import CaseUnknown
-from casework.models import Appointment, Case, Task
+from casework.models import Appointment, Case, Explanation, Task
 from common.contracts.intake import AlertReceived
 from common.db import Session, after_commit
 from common.telemetry import log
@@ -26,6 +26,7 @@ class CaseView:
         tasks: the agency's own; all of them for the body that coordinates.
         appointment: of the case manager, if there is one.
         coordinators: who coordinates which part; only where one case is asked for.
+        explanations: what is said of breached tasks, by duty; only where one case is asked for.
     """
 
     case: Case
@@ -33,6 +34,7 @@ class CaseView:
     tasks: Sequence[Task]
     appointment: Appointment | None
     coordinators: Sequence[ScopedCoordinator] = ()
+    explanations: Mapping[UUID, Sequence[Explanation]] = field(default_factory=dict)
 
 
 async def open_cases(session: Session, alerts: Sequence[AlertReceived], *, now: Now) -> None:
@@ -71,7 +73,10 @@ async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView
         for task in every
         if task.state in _GOING_ON
     )
-    return CaseView(case, is_coordinator, tasks, appointments.get(case_id), coordinators)
+    explanations = await repository.explanations_of(
+        session, [task.obligation_id for task in tasks if task.breached_at is not None]
+    )
+    return CaseView(case, is_coordinator, tasks, appointments.get(case_id), coordinators, explanations)
 
 
 async def list_cases(
