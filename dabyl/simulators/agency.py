@@ -55,8 +55,8 @@ class Agency:
         delivery = request.headers["webhook-id"]
         notice = json.loads(body)
         alert = str(notice["alert"])
-        if "silent" in notice:
-            # A body below does not answer: a notice about it, not the alert told a second time.
+        if _is_about_others(notice):
+            # A body below does not answer, or missed a duty: about it, not the alert told a second time.
             self._journal.write(self.member, delivery, digest, "silence", alert=alert)
             return web.Response(status=200)
         self._seen[delivery] += 1
@@ -90,7 +90,7 @@ class Agency:
             for item in answer["items"]:
                 notice = item.get("notice", item)
                 digest = str(item["notice_digest"])
-                if str(notice["delivery"]) in self._answered or "silent" in notice:
+                if str(notice["delivery"]) in self._answered or _is_about_others(notice):
                     continue
                 self._answered.add(str(notice["delivery"]))
                 self._journal.write(
@@ -183,3 +183,7 @@ class Agency:
 def _path(url: str) -> str:
     """The path of a URL in a notice; the host is the gateway we were connected to."""
     return url[url.index("/v1/") :]
+
+
+def _is_about_others(notice: dict[str, Any]) -> bool:
+    return "silent" in notice or "breached" in notice

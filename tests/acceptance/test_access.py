@@ -290,6 +290,8 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
             ("POST", "/v1/obligations/{}/evidence", scene.ids["obligation"]["body"],
              b'{"fact": "head.told", "happened_at": "2026-10-23T10:00:00Z", "reference": "a1"}',
              "application/json", {"body"}),
+            ("POST", "/v1/obligations/{}/breach", scene.ids["obligation"]["body"], b'{"reason": "x"}',
+             "application/json", {"body"}),
             ("POST", "/v1/alerts/{}/release", scene.ids["alert"]["body"], b"{}", "application/json", set()),
             ("POST", "/v1/obligations/{}/waiver", scene.ids["obligation"]["body"], b'{"reason": "x"}',
              "application/json", {"body"}),
@@ -360,7 +362,14 @@ def test_what_fails_is_seen_and_sent_again_by_operators_only(scene: Scene) -> No
 @pytest.mark.timeout(60)
 def test_lists_hold_only_ones_own(scene: Scene) -> None:
     for who in ("stranger", "registrar", "auditor", "nobody", "revoked", "retired"):
-        for target in ("/v1/alerts", "/v1/deliveries", "/v1/inbox", "/v1/cases", "/v1/tasks"):
+        for target in (
+            "/v1/alerts",
+            "/v1/deliveries",
+            "/v1/inbox",
+            "/v1/cases",
+            "/v1/tasks",
+            "/v1/escalations",
+        ):
             told = scene.ask(who, "GET", f"{target}?limit=200").everything().decode()
             for things in scene.ids.values():
                 assert not [thing for thing in things.values() if thing in told], (who, target)
@@ -387,6 +396,7 @@ def test_the_operator_sees_states_and_nothing_else(scene: Scene) -> None:
         for target in (
             "/v1/alerts", f"/v1/alerts/{internal}", f"/v1/alerts/{internal}/deliveries",
             f"/v1/alerts/{internal}/timeline", f"/v1/alerts/{internal}/obligations", "/v1/deliveries",
+            "/v1/escalations", "/v1/escalations?state=closed",
             *(f"/v1/deliveries/{one}" for one in scene.ids["delivery"].values()),
         )
     ]  # fmt: skip

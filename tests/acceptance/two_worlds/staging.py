@@ -185,14 +185,18 @@ class _Account:
         return ask(self.url, method, target, headers=headers, body=json.dumps(body).encode())
 
 
-STATISTICS = ("?year=2026&month=10", "?year=2026&month=11", "?year=2025", "?year=2026")
+QUERIES = {
+    "/v1/statistics/alerts": ("?year=2026&month=10", "?year=2026&month=11", "?year=2025", "?year=2026"),
+    "/v1/escalations": ("?state=closed", "?limit=200&urgency=immediate", f"?agency={UUID(int=7)}"),
+}
+"""With what else a door is asked that takes no id."""
 
 
 def _read_doors(account: _Account, document: Any, hidden: Hidden, own: Sequence[str], world: World) -> None:
     for path in doors(document, "get"):
         if "{" not in path:
             queries = ("", "?limit=1") if account.token else ("",)
-            for query in (*queries, *(STATISTICS if path.startswith("/v1/statistics") else ())):
+            for query in (*queries, *QUERIES.get(path, ())):
                 # Tasks without a limit, and of one limit, lie in the order of their random ids.
                 ties = ("due_at", "rule", "starts_at") if path == "/v1/tasks" and not query else ()
                 world.hear(f"{account.who} GET {path}{query}", account.ask("GET", path + query), ties=ties)
@@ -215,6 +219,8 @@ def _look_at_pages(stage: Stage, hidden: Hidden, world: World) -> None:
         visit.wander("/console", avoid="sign-out|/content$|language")
         visit.hear("/console/inbox/live")
         read = dict(visit.pages)
+        for path in ("/console/alarms", "/console/alarms/live"):
+            read[path] = visit.read(path)
         for at, thing in enumerate(hidden.deliveries):
             for part in ("", "/content"):
                 read[f"/console/inbox/<hidden {at}>{part}"] = visit.read(
