@@ -55,9 +55,10 @@ async def test_each_rung_is_told_with_its_time_way_and_what_came_of_it(house: Ho
     }
     await climb(ledger, now, 10, 15, 20, 25)
     one = await of(house, POLICE, house.as_role("operator"))
-    assert [(step["rung"], step["times"]) for step in one["ladder"]] == [
-        (0, 1), (1, 1), (2, 1), (3, 1), (4, 3),
-    ]  # fmt: skip
+    assert [step["rung"] for step in one["ladder"]] == [0, 1, 2, 3, 4]
+    assert [step["times"] for step in one["ladder"][:4]] == [1, 1, 1, 1]
+    # Three calls of the ladder; that a limit passed may call as well.
+    assert one["ladder"][4]["times"] in (3, 4)
     assert one["ladder"][3]["agency"] == str(superior)
     assert one["ladder"][4]["channel"] == "person"
     assert one["next"]["rung"] == 4
