@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-revision = "0018_pre_breaches"
-down_revision = "0017_pre_held_reports"
+revision = "0019_pre_breaches"
+down_revision = "0018_pre_pulled_until"
 branch_labels = None
 depends_on = None
 
