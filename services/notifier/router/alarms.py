@@ -9,7 +9,7 @@ from common.http import After, Limit, Page, Reading, Tx, write_cursor
 from common.identity import Caller, Principal, require
 from notifier.domain.schedule import Urgency
 from notifier.router.counter import AtCounter, moment_and_id
-from notifier.schemas import EscalationOut, ExplainedOut, ReasonIn
+from notifier.schemas import EscalationOut, ExplainedOut, ExplanationIn
 from notifier.service import alarms, reasons
 
 router = APIRouter(prefix="/v1", tags=["escalations"])
@@ -55,7 +55,7 @@ async def list_escalations(
 
 @router.post("/obligations/{obligation_id}/breach", summary="Say why a duty was breached")
 async def explain_breach(
-    obligation_id: UUID, body: ReasonIn, session: Tx, caller: Agency, counter: AtCounter
+    obligation_id: UUID, body: ExplanationIn, session: Tx, caller: Agency, counter: AtCounter
 ) -> ExplainedOut:
     """For the body that owns the breach, and the body above it that was told of it. The breach stays.
 

@@ -1,6 +1,6 @@
 """Shapes on the wire, one module a noun."""
 
-from notifier.schemas.alarms import BreachOut, EscalationOut, ExplainedOut, ReasonIn
+from notifier.schemas.alarms import BreachOut, EscalationOut, ExplainedOut, ExplanationIn
 from notifier.schemas.alerts import (
     AlertOut,
     AttemptOut,
@@ -44,6 +44,7 @@ __all__ = [
     "EscalationOut",
     "EvidenceIn",
     "ExplainedOut",
+    "ExplanationIn",
     "FactsIn",
     "Flag",
     "InboxItemOut",
@@ -61,7 +62,6 @@ __all__ = [
     "ProposalOut",
     "ProposedOut",
     "RatingIn",
-    "ReasonIn",
     "ReasonedDutyOut",
     "RebuiltOut",
     "ReceiptIn",

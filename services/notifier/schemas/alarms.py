@@ -34,7 +34,7 @@ class ExplainedOut(BreachOut):
     rule: str
 
 
-class ReasonIn(In):
+class ExplanationIn(In):
     """Why a duty was breached."""
 
     reason: Words
