@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.sql import Select
 
 from common.telemetry import log
+from common.timing import Now, StoreClock, utc_now
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -65,6 +66,9 @@ class Database:
             options["connect_args"] = {"timeout": 30}
         else:
             options |= {"pool_size": pool_size, "max_overflow": pool_size}
+        clock = StoreClock()
+        # A file is on the machine whose clock it goes by.
+        self.now: Now = utc_now if self.is_sqlite else clock
         self.engine: AsyncEngine = create_async_engine(url, **options)
         self.outbox_written: list[Callable[[], None]] = []
         self._writer = asyncio.Lock()
@@ -72,7 +76,7 @@ class Database:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
-            _look_at_idle(self.engine)
+            _look_at_idle(self.engine, clock)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
@@ -105,30 +109,47 @@ class Database:
             await session.connection(execution_options={"dabyl_reading": True, **consistent})
             yield session
 
+    async def learn_time(self) -> None:
+        """Connect, and so learn the store's time. Raises what connecting raises."""
+        async with self.engine.connect():
+            return
+
     async def close(self) -> None:
         """Give every connection back."""
         await self.engine.dispose()
 
 
-def _look_at_idle(engine: AsyncEngine) -> None:
+def _look_at_idle(engine: AsyncEngine, clock: StoreClock) -> None:
     """A killed server leaves dead connections in the pool: look before use, unless it was used just now.
 
-    The pool's own look costs a round trip for every transaction.
+    The pool's own look costs a round trip for every transaction. Ours asks for the time: no connection is
+    used before it is known, or long after it was asked for.
     """
     dialect = engine.sync_engine.dialect
+
+    def ask(connection: Any) -> None:
+        asked = clock.seconds()
+        said = connection.run_async(lambda driver: driver.fetchval("SELECT clock_timestamp()"))
+        clock.take(said, asked=asked, answered=clock.seconds())
+
+    def connected(connection: Any, _record: Any) -> None:
+        try:
+            ask(connection)
+        except Exception as error:
+            raise dialect.loaded_dbapi.OperationalError("lost at its first question") from error
 
     def used(_connection: Any, record: Any) -> None:
         record.info["used_at"] = time.monotonic()
 
     def look(connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("used_at", time.monotonic()) > IDLE_SECONDS:
+        now = time.monotonic()
+        if clock.is_stale or now - record.info.get("used_at", now) > IDLE_SECONDS:
             try:
-                alive = dialect.do_ping(connection)
-            except dialect.loaded_dbapi.Error as error:
+                ask(connection)
+            except Exception as error:
                 raise DisconnectionError from error
-            if not alive:
-                raise DisconnectionError
 
+    event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "checkin", used)
     event.listen(engine.sync_engine, "checkout", look)
 

@@ -19,7 +19,7 @@ from common.inbox import Effect, Together
 from common.keys import KeyRing
 from common.settings import ServiceSettings
 from common.telemetry import Telemetry
-from common.timing import Now, utc_now
+from common.timing import Now
 
 
 @dataclass
@@ -37,15 +37,20 @@ class Parts:
 
     @classmethod
     def open(
-        cls, service: str, settings: ServiceSettings, *, bus: Bus | None = None, now: Now = utc_now
+        cls, service: str, settings: ServiceSettings, *, bus: Bus | None = None, now: Now | None = None
     ) -> "Parts":
-        """Make the parts that the settings name; ``bus`` is given where several services share a process."""
+        """Make the parts that the settings name; ``bus`` is given where several services share a process.
+
+        The present is the database's, unless another is given.
+        """
         keys = KeyRing(settings.keys_dir)
+        db = Database(settings.database_url.get_secret_value())
+        now = now or db.now
         tokens = ServiceTokens(keys, service, now)
         url = settings.bus_url.get_secret_value()
         return cls(
             service=service,
-            db=Database(settings.database_url.get_secret_value()),
+            db=db,
             bus=bus or (MemoryBus() if url.startswith("memory") else RabbitBus(url)),
             keys=keys,
             tokens=tokens,

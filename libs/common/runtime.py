@@ -22,6 +22,7 @@ from common.bus import Queue
 from common.bus.canary import QueueWatch
 from common.bus.topology import event_queue
 from common.contracts import REGISTRY
+from common.db import is_away
 from common.health import database_answers, health_router
 from common.inbox import Inbox
 from common.migrating import upgrade
@@ -33,6 +34,8 @@ from common.telemetry import configure_logging, log
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 DRAIN_SECONDS = 10
+AWAY_SECONDS = 0.3
+"""Pause before a database that was away when the process started is asked again."""
 EVENTS_IN_HAND = 64
 """As many as share a transaction. Not more: a process that dies again and again spends their limit."""
 
@@ -180,6 +183,25 @@ def worker_health(parts: Parts) -> FastAPI:
     return app
 
 
+async def _learn_time(parts: Parts, stop: asyncio.Event) -> None:
+    """Nothing is due, and no lease is given, by a clock that nobody compared with the store's."""
+    failures = 0
+    while not stop.is_set():
+        try:
+            await parts.db.learn_time()
+        except Exception as error:
+            if not is_away(error):
+                raise
+            failures += 1
+            if failures in (1, 10, 100):
+                log.warning("database_away", error_type=type(error).__name__, count=failures)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AWAY_SECONDS):
+                    await stop.wait()
+        else:
+            return
+
+
 async def _main(
     role: str, name: str, settings: Settings, build: Callable[[Settings, Parts], Service], migrations: Path
 ) -> None:
@@ -189,6 +211,7 @@ async def _main(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     service: Service | None = None
     try:
+        await _learn_time(parts, stop)
         if role == "migrate":
             await upgrade(parts.db, migrations)
             service = build(settings, parts)

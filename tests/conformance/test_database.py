@@ -21,6 +21,7 @@ from common.http import Reading, Tx, create_app
 from common.keys import KeyRing
 from common.migrating import upgrade
 from common.testing import FrozenNow, parts_for_test
+from common.timing import MEASURED_EVERY, ClockUnknown, StoreClock
 from tests.conformance.ledger import COUNTERS, FACTS, facts
 from tests.conftest import DatabaseUrls
 from tests.parts.postgres import Postgres
@@ -347,6 +348,31 @@ async def test_a_migration_that_breaks_half_way_leaves_nothing(db_url: DatabaseU
     with pytest.raises(Exception, match="half"):
         async with db.reading() as session:
             await session.execute(text("SELECT * FROM half"))
+    await db.close()
+
+
+# --- whose time it is
+
+
+@pytest.mark.real
+async def test_on_postgresql_it_is_the_servers_time(
+    own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine an hour wrong decides nothing by its own clock; a server with another time is followed."""
+    db = Database(own_postgres.url_for())
+    with pytest.raises(ClockUnknown):
+        db.now()
+    await db.learn_time()
+    wrong = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr("common.timing.utc_now", lambda: wrong)
+    assert abs(db.now() - datetime.now(UTC)) < timedelta(seconds=2)
+    # The offset goes wrong behind our back: the next use of a connection finds it after ten seconds at most.
+    clock = db.now
+    assert isinstance(clock, StoreClock)
+    clock._said = wrong
+    clock._measured_at -= MEASURED_EVERY + 1
+    async with db.reading():
+        assert abs(db.now() - datetime.now(UTC)) < timedelta(seconds=2)
     await db.close()
 
 
