@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from common.runtime import listen
@@ -16,8 +17,12 @@ NOBODY = "http://127.0.0.1:9"
 """The discard port: nothing listens there, so a dead agency refuses every connection."""
 
 
-def cast(calls: Calls, home: Path) -> Roster:
-    """Connect every simulated agency, or take the roster of an earlier start while its port is free."""
+def cast(calls: Calls, home: Path, through: Callable[[int], int] = lambda port: port) -> Roster:
+    """Connect every simulated agency, or take the roster of an earlier start while its port is free.
+
+    Args:
+        through: the port that the house is told, for the one where the agencies listen.
+    """
     file = home / "simulators.json"
     if file.exists():
         roster = Roster.read(file)
@@ -31,7 +36,7 @@ def cast(calls: Calls, home: Path) -> Roster:
         agency = find_agency(calls, code)
         if agency is None:
             raise LookupError(code)
-        host = NOBODY if behaviour == "dead" else f"http://127.0.0.1:{port}"
+        host = NOBODY if behaviour == "dead" else f"http://127.0.0.1:{through(port)}"
         url = None if behaviour == "pull" else f"{host}/{code}"
         given = connect(calls, agency, url, send_test=False)
         members.append(

@@ -5,6 +5,7 @@ import sys
 
 from tests.faults.kills import Size, run_rounds
 from tests.faults.record import Record
+from tests.faults.stories import play_all
 
 
 def main() -> None:
@@ -16,7 +17,14 @@ def main() -> None:
     kills.add_argument("--rounds", type=int, default=10)
     kills.add_argument("--kills", type=int, default=50, help="in each round")
     kills.add_argument("--alerts", type=int, default=2000, help="in each round")
+    stories = verbs.add_parser("stories", help="every other fault, one by one in one house")
+    stories.add_argument("--short", action="store_true", help="scaled time")
+    stories.add_argument("--only", nargs="*", default=[], help="those whose name holds one of these words")
     asked = parser.parse_args()
+    if asked.verb == "stories":
+        if not play_all(Record(), is_full=not asked.short, only=asked.only):
+            sys.exit(1)
+        return
     if not run_rounds(Record(), Size(asked.kills, asked.alerts), asked.rounds):
         sys.exit(1)
 

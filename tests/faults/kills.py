@@ -92,7 +92,8 @@ def play(folder: Path, size: Size, seed: int) -> Round:
         parts = [Revived("postgres", house.postgres), Revived("rabbitmq", house.rabbit)]
         targets = [Target(one.name, one.kill) for one in house.lasting]
         targets += [Target(one.name, one.strike) for one in parts]
-        reporter = stage.set_up(count=size.alerts)
+        stage.set_up()
+        reporter = stage.reporter(count=size.alerts)
         killer = Killer(
             targets,
             seed=seed,

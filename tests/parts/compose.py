@@ -128,13 +128,21 @@ class ComposeHouse:
     Args:
         logs: what the containers print; stays.
         more: variables on top of the file's, by service, for what only a test may do.
+        through: ports where containers find ``postgres`` and ``rabbitmq`` instead of the real ones.
     """
 
-    def __init__(self, logs: Path, *, more: dict[str, dict[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        *,
+        more: dict[str, dict[str, str]] | None = None,
+        through: dict[str, int] | None = None,
+    ) -> None:
         # Not below ``logs``: an unprivileged PostgreSQL could not pass through pytest's folders.
         self.folder = folder = reachable_folder("house")
         self.postgres = Postgres(folder / "postgres")
         self.rabbit = Rabbit(folder / "rabbit")
+        self._found_at = {"postgres": self.postgres.port, "rabbitmq": self.rabbit.port, **(through or {})}
         self._variables = make_secrets(folder / "secrets")
         self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self.url = f"http://127.0.0.1:{self._ports['gateway']}"
@@ -251,8 +259,9 @@ class ComposeHouse:
         for mount in described.get("volumes", ()):
             source, inside, *_ = substituted(mount, self._variables).split(":")
             value = value.replace(inside, source)
-        value = value.replace("@postgres/", f"@127.0.0.1:{self.postgres.port}/")
-        return value.replace("@rabbitmq/", f"@127.0.0.1:{self.rabbit.port}/")
+        for part, port in self._found_at.items():
+            value = value.replace(f"@{part}/", f"@127.0.0.1:{port}/")
+        return value
 
 
 def _path_of(root: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+import subprocess
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -121,6 +122,23 @@ class Rabbit:
         """``kill -9`` and start again on the same port and data."""
         self.kill()
         self.start()
+
+    def ctl(self, *words: str) -> None:
+        """``rabbitmqctl`` on this node. Raises ``PartFailed``."""
+        user = unprivileged("rabbitmq")
+        done = subprocess.run(
+            [SERVER.with_name("rabbitmqctl"), *words],
+            env=self._environment(),
+            cwd=self.folder,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=[] if user else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise PartFailed(f"rabbitmqctl {' '.join(words)}: {done.stdout}{done.stderr}")
 
     def processes(self) -> list[Running]:
         return [one for one in (self.running, self._mapper) if one]

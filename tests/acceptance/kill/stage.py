@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dabyl.calls import Calls
@@ -21,11 +22,11 @@ IN_HAND = 400
 
 
 class Answers:
-    """How many receipts the agencies' log holds by now; reads what is new only."""
+    """How many receipts came to the agencies' log since this was made; reads what is new only."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        self._read = 0
+        self._read = log.stat().st_size if log.exists() else 0
         self._found = 0
 
     def count(self) -> int:
@@ -53,21 +54,25 @@ class Stage:
         self.client_log = home / "client.jsonl"
         self.agency_log = home / "simulators.jsonl"
         self._street: subprocess.Popen[bytes] | None = None
+        self._credentials = Credentials("", "")
 
-    def set_up(self, *, count: int, every: float = 0.0) -> Reporter:
-        """Connect the agencies and the school; returns the school's system, ready to start.
-
-        It posts so many alerts as fast as the house bears: never more than ``IN_HAND`` receipts are due.
-        """
+    def set_up(self, through: Callable[[int], int] = lambda port: port) -> None:
+        """Connect the agencies and the school."""
         calls = Calls(self.url, self.home)
-        cast(calls, self.home)
+        cast(calls, self.home, through)
         paths = os.pathsep.join([str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)])
         self._street = start_street(self.home, {**os.environ, "PYTHONPATH": paths, MARK_KEY: KEY})
         school = find_agency(calls, SCHOOL)
         assert school
         client = calls.post("/v1/clients", {"agency": school["id"]}, token=calls.registrar())
-        credentials = Credentials(client["client_id"], client["client_secret"])
+        self._credentials = Credentials(client["client_id"], client["client_secret"])
         calls.close()
+
+    def reporter(self, *, count: int, every: float = 0.0) -> Reporter:
+        """The school's system, ready to start.
+
+        It posts so many alerts as fast as the house bears: never more than ``IN_HAND`` receipts are due.
+        """
         answers = Answers(self.agency_log)
 
         def enough_in_hand() -> bool:
@@ -75,7 +80,7 @@ class Stage:
 
         reporter = Reporter(
             self.url,
-            credentials,
+            self._credentials,
             KINDS,
             self.client_log,
             count=count,

@@ -43,7 +43,8 @@ def test_on_the_embedded_stack_nothing_is_lost(tmp_path: Path, record_property: 
 
     try:
         with Stage(house.url, house.home) as stage:
-            reporter = stage.set_up(count=size.alerts)
+            stage.set_up()
+            reporter = stage.reporter(count=size.alerts)
             killer = Killer(
                 [Target("house", strike)],
                 seed=SEED,
