@@ -198,16 +198,26 @@ def lock_due(statement: Select[Row]) -> Select[Row]:
     return statement.with_for_update(skip_locked=True)
 
 
+_PASSING = (
+    "08",  # connection
+    "53",  # out of resources: disk, memory, connections
+    "57P",  # shutting down or starting up
+    "57014",  # cancelled, or out of its time
+    "55P03",  # a lock was not to be had in time
+    "25006",  # read-only: a failover is not over yet
+    "40",  # deadlock or serialization: it was rolled back, and may be tried again
+)
+
+
 def is_away(error: BaseException) -> bool:
     """Whether the database could not be reached or is not ready: asking again later may succeed."""
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, OSError)):
         return True
     if not isinstance(error, DBAPIError):
         return False
-    # 08: connection, 53: out of resources, 57P: shutting down or starting up. asyncpg's driver raises
-    # the last ones as plain errors.
+    # asyncpg's driver raises most of these as plain errors.
     state = str(getattr(error.orig, "sqlstate", "") or "")
-    return error.connection_invalidated or state.startswith(("08", "53", "57P"))
+    return error.connection_invalidated or state.startswith(_PASSING)
 
 
 def is_sqlite_busy(error: BaseException) -> bool:

@@ -28,7 +28,7 @@ def stands_still(scene: Scene) -> None:
 
 def out_of_memory(scene: Scene) -> None:
     """The node's memory alarm: it stops reading from whoever publishes."""
-    scene.house.rabbit.ctl("set_vm_memory_high_watermark", "absolute", "1KB")
+    scene.house.rabbit.ctl("set_vm_memory_high_watermark", "0")
     try:
         scene.pause(8, 60)
     finally:

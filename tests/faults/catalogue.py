@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tests.faults import broker, machines, store
+from tests.faults import broker, liars, machines, store
 from tests.faults.proxy import Mode, Weather
 from tests.faults.scene import Scene
 
@@ -213,6 +213,13 @@ FAULTS = [
         "clocks an hour wrong",
         "intake and three notifiers restarted an hour fast or slow",
         machines.clocks_wrong,
+    ),
+    Fault(
+        "F14-F17, F30",
+        "agencies that lie",
+        "eighteen ways to answer a notice, seven ways to acknowledge one",
+        liars.lie_in_eighteen_ways,
+        full=(12, 0.3),
     ),
 ]
 

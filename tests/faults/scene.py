@@ -76,14 +76,14 @@ class Scene:
         """
         marks: dict[str, str] = {}
         accepted: dict[str, datetime] = {}
-        for line in _lines(self.stage.client_log)[since:]:
+        for line in read_lines(self.stage.client_log)[since:]:
             if line["event"] == "posting":
                 marks[line["reference"]] = line["narrative"]
             elif line["event"] == "accepted":
                 accepted.setdefault(marks[line["reference"]], datetime.fromisoformat(line["at"]))
         taken: dict[str, datetime] = {}
         read: dict[str, str] = {}
-        for line in _lines(self.stage.agency_log):
+        for line in read_lines(self.stage.agency_log):
             if line["agency"] == POLICE and line["answer"] == "200":
                 taken.setdefault(line["alert"], datetime.fromisoformat(line["at"]))
             if line["agency"] == POLICE and line["answer"] == "opened":
@@ -92,13 +92,13 @@ class Scene:
         return max(waits, default=0.0)
 
     def client_lines(self) -> int:
-        return len(_lines(self.stage.client_log))
+        return len(read_lines(self.stage.client_log))
 
     def verdict(self) -> Verdict:
         return self.stage.verdict()
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
+def read_lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(text) for text in file.read_text().splitlines()] if file.exists() else []
 
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dabyl.calls import Calls
@@ -12,7 +12,7 @@ from dabyl.casting import start as start_street
 from dabyl.onboarding import find_agency
 from dabyl.simulators.journal import MARK_KEY
 from tests.acceptance.kill.checker import Verdict, check, read_agency_log, read_client_log
-from tests.acceptance.kill.client import KEY, Credentials, Reporter
+from tests.acceptance.kill.client import KEY, Credentials, Kind, Reporter
 from tests.acceptance.kill.law import KINDS, WORLD
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +68,7 @@ class Stage:
         self._credentials = Credentials(client["client_id"], client["client_secret"])
         calls.close()
 
-    def reporter(self, *, count: int, every: float = 0.0) -> Reporter:
+    def reporter(self, *, count: int, every: float = 0.0, kinds: Sequence[Kind] = KINDS) -> Reporter:
         """The school's system, ready to start.
 
         It posts so many alerts as fast as the house bears: never more than ``IN_HAND`` receipts are due.
@@ -81,7 +81,7 @@ class Stage:
         reporter = Reporter(
             self.url,
             self._credentials,
-            KINDS,
+            list(kinds),
             self.client_log,
             count=count,
             every=every,
