@@ -71,11 +71,16 @@ KILLS ?= 50
 ALERTS ?= 2000
 
 .PHONY: faults
-faults: simulation kills ## long: seeds, planted bugs, every await point, random kills in ROUNDS; goes on where it was interrupted
+faults: simulation ## long, goes on where it was interrupted: seeds, planted bugs, each fault for real, kills in ROUNDS, the table
+	@$(if $(FRESH),rm -rf var/faults)
+	@$(BIN)/python -m tests.faults stories
+	@$(BIN)/python -m tests.faults planted
+	@$(MAKE) kills FRESH=
+	@$(BIN)/python -m tests.faults table
 	@DABYL_SIMULATION_POINTS=100000 $(BIN)/pytest --quiet --db both -rP tests/simulation tests/acceptance/kill/test_checker.py
 
 .PHONY: kills
-kills: .venv/.tools ## ROUNDS rounds of KILLS random kills under ALERTS alerts each; var/faults keeps the rounds (FRESH=1 forgets them)
+kills: .venv/.tools ## ROUNDS rounds of KILLS random kills under ALERTS alerts each; var/faults keeps them (FRESH=1 forgets)
 	@$(if $(FRESH),rm -rf var/faults)
 	@$(BIN)/python -m tests.faults kills --rounds $(ROUNDS) --kills $(KILLS) --alerts $(ALERTS)
 

@@ -3,10 +3,11 @@
 import time
 from pathlib import Path
 
+from tests.faults.proxy import Mode, Weather
 from tests.faults.scene import Scene
 from tests.parts.process import wait_until
 
-WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
+MEDDLING = Path(__file__).parent / "meddling"
 """A folder for PYTHONPATH: its ``sitecustomize`` makes a process believe another hour."""
 
 TOLD_BY_TIME = ("intake", "intake-worker", "notifier", "notifier-worker")
@@ -19,6 +20,15 @@ def worker_stands_still(scene: Scene) -> None:
         assert running
         with scene.stopped(running.pid):
             time.sleep(38)
+
+
+def workers_killed(scene: Scene) -> None:
+    """``kill -9`` of both while agencies are slow to answer: after the bytes, before the result."""
+    with scene.agencies.under(Weather(Mode.DELAY, 1.0)):
+        for _ in range(5 if scene.is_full else 2):
+            time.sleep(2.5)
+            scene.container("notifier-worker").kill()
+            scene.twin.kill()
 
 
 def everything_stands_still(scene: Scene) -> None:
@@ -35,7 +45,9 @@ def clocks_wrong(scene: Scene) -> None:
     try:
         for number, name in enumerate(before):
             one = scene.container(name)
-            path = f"{WRONG_CLOCK}:{one.environment['PYTHONPATH']}"
+            path = one.environment["PYTHONPATH"]
+            if str(MEDDLING) not in path:
+                path = f"{MEDDLING}:{path}"
             hour = 3600 if number % 2 else -3600
             one.environment |= {"PYTHONPATH": path, "WRONG_BY_SECONDS": str(hour)}
             _again(scene, name)

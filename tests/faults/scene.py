@@ -103,8 +103,12 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def scene_in(folder: Path, *, is_full: bool) -> Iterator[Scene]:
-    """A house with a second notifier worker, started, with its agencies and their reporter."""
+def scene_in(folder: Path, *, is_full: bool, planted: str = "") -> Iterator[Scene]:
+    """A house with a second notifier worker, started, with its agencies and their reporter.
+
+    Args:
+        planted: which protection its processes lack (meddling/sitecustomize.py).
+    """
     packages.ensure_postgres()
     packages.ensure_rabbit()
     loopback = {name: {f"{name.upper()}_ALLOW_LOOPBACK": "true"} for name in ("registry", "notifier")}
@@ -115,6 +119,10 @@ def scene_in(folder: Path, *, is_full: bool) -> Iterator[Scene]:
         house = ComposeHouse(
             folder, more=loopback, through={"postgres": postgres.port, "rabbitmq": rabbit.port}
         )
+        if planted:
+            for each in house.lasting:
+                path = f"{Path(__file__).parent / 'meddling'}:{each.environment['PYTHONPATH']}"
+                each.environment |= {"PYTHONPATH": path, "PLANTED": planted}
         postgres.target, rabbit.target = house.postgres.port, house.rabbit.port
         stack.callback(house.stop)
         house.start()

@@ -1,12 +1,14 @@
 """Sending again by a person: one delivery, many, twice, by two people, during a retry, and over a crash."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 
 from common.identity import Principal
 from common.ids import new_id
@@ -20,7 +22,9 @@ from notifier.domain.schedule import Urgency
 from notifier.jobs import jobs
 from notifier.models import attempts, audit, deliveries, redrives
 from notifier.repository import claims
+from notifier.repository import redrives as rows_of
 from notifier.repository.claims import Result
+from notifier.repository.redrives import Again
 from notifier.service import redrives as redriving
 from notifier.service.exclusions import store_implied
 from tests.factories.notifier import Ledger, answering, eventually, honest, receiving, working
@@ -123,6 +127,49 @@ async def test_a_second_person_who_saw_the_old_generation_comes_too_late_even_af
     assert (await state(house, delivery)).state == "dead"
     assert (await redrive(house, delivery, "operator-2", generation=2)).json()["generation"] == 3
     assert (await redrive(house, delivery, generation=9)).json()["is_new"] is False
+
+
+async def check_an_old_look_begins_nothing(house: House) -> None:
+    """Whoever looked before somebody else acted: a redrive of that generation, or a worker's claim."""
+    [delivery] = await failed(house)
+    row, now = await state(house, delivery), house.ledger.now()
+    seen = Again(delivery, row.generation, row.endpoint_id, row.endpoint_version, now)
+
+    async def again(look: Again) -> set[UUID]:
+        async with house.ledger.db.transaction() as session:
+            return await rows_of.redrive(session, [look])
+
+    assert await again(seen) == {delivery}
+    assert await again(seen) == set(), "one generation, two redrives"
+    async with house.ledger.db.transaction() as session:
+        leases = {urgency: now + timedelta(seconds=30) for urgency in Urgency}
+        assert await claims.claim(session, [delivery], new_id(), now=now, leases=leases)
+    assert await again(replace(seen, generation=2)) == set(), "redriven while a worker sends it"
+    assert (await state(house, delivery)).generation == 2
+
+
+async def test_an_old_look_begins_nothing(house: House) -> None:
+    await check_an_old_look_begins_nothing(house)
+
+
+@pytest.mark.parametrize("clause", ["generation", "state"])
+async def test_planted_redrive_that_does_not_look_again_is_found(
+    house: House, monkeypatch: pytest.MonkeyPatch, clause: str
+) -> None:
+    whole = rows_of._redrive
+
+    def less(dialect: str) -> Any:
+        statement: Any = whole(dialect)
+        planted = statement._generate()
+        kept = [one for one in statement._where_criteria if clause not in str(one)]
+        assert len(kept) == len(statement._where_criteria) - 1
+        planted._where_criteria = tuple(kept)
+        return planted
+
+    monkeypatch.setattr(rows_of, "_redrive", less)
+    # Without the state it is the table's own constraint that says no: what waits has no fence.
+    with pytest.raises((AssertionError, IntegrityError)):
+        await check_an_old_look_begins_nothing(house)
 
 
 async def test_during_an_automatic_retry_at_most_one_attempt_is_extra(
