@@ -23,6 +23,20 @@ class Act(StrEnum):
     EVIDENCE = "evidence"
 
 
+class AlertAct(StrEnum):
+    """What can be done with a whole alert by a body that knows it."""
+
+    RELEASE = "release"
+    CORRECTION = "correction"
+    WITHDRAWAL = "withdrawal"
+    RATING = "rating"
+    UNFOUNDED = "unfounded"
+    CONFLICT = "conflict"
+    CONFLICT_LOWERED = "conflict_lowered"
+    PARENT_LOCK = "parent_lock"
+    LOCK_LIFTED = "lock_lifted"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What may be done with one duty, and by which fact codes its body may state it done."""

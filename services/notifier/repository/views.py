@@ -21,6 +21,7 @@ from notifier.models import (
     obligations,
     receipts,
 )
+from notifier.repository.obligations import UNMET
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +357,22 @@ async def tally(
     return {
         alert_id: Tally(found, levels[alert_id], oldest.get(alert_id)) for alert_id, found in states.items()
     }
+
+
+async def count_owed(
+    session: Session, alert_ids: Collection[UUID], agency_id: UUID
+) -> dict[UUID, tuple[int, datetime | None]]:
+    """How many duties of these alerts an agency still owes, and when the first is due."""
+    query = (
+        select(obligations.c.alert_id, func.count(), func.min(obligations.c.due_at))
+        .where(
+            obligations.c.alert_id.in_(list(alert_ids)),
+            obligations.c.obliged_agency_id == agency_id,
+            obligations.c.state.in_(UNMET),
+        )
+        .group_by(obligations.c.alert_id)
+    )
+    return {alert_id: (number, due) for alert_id, number, due in (await session.execute(query)).all()}
 
 
 async def list_obligations(session: Session, alert_id: UUID) -> list[Mapping[str, Any]]:

@@ -52,7 +52,7 @@ async def list_alerts(
 async def get_alert(alert_id: UUID, session: Reading, caller: Caller, counter: AtCounter) -> AlertOut:
     """Ids, times, counts of states; what became of it, and who has confirmed having heard that."""
     seen = await reading.see_alert(session, caller, alert_id)
-    return await shown(session, counter, seen)
+    return await shown(session, counter, caller, seen)
 
 
 @router.post("/{alert_id}/release", summary="Let a public report go to the bodies that the law names")
@@ -65,7 +65,7 @@ async def release_alert(
 ) -> AlertOut:
     """For the hub alone. Once more, or after it has left by itself, changes nothing."""
     seen = await release(session, counter.desk, caller, alert_id, now=counter.now())
-    return await shown(session, counter, seen)
+    return await shown(session, counter, caller, seen)
 
 
 @router.get("/{alert_id}/timeline", summary="Who was told when, and what came of it")

@@ -9,8 +9,9 @@ from common.db import Session
 from common.http import Tx
 from common.identity import Principal, require
 from notifier.router.counter import AtCounter, Counter
-from notifier.schemas import AlertOut, ProposalIn, ProposedOut, RatingIn
+from notifier.schemas import AlertOut, AlertProposalOut, ProposalIn, ProposedOut, RatingIn
 from notifier.service import ratings, reading
+from notifier.service.acting import Waiting, offer
 from notifier.service.reading import Seen
 from notifier.service.standing import list_changes
 
@@ -32,7 +33,7 @@ async def rate_alert(
     seen = await ratings.rate_alert(
         session, counter.desk, caller, alert_id, body.to_learned(), body.reason, now=counter.now()
     )
-    return await shown(session, counter, seen)
+    return await shown(session, counter, caller, seen)
 
 
 @router.post(
@@ -51,17 +52,38 @@ async def find_unfounded(
     now = counter.now()
     if body.confirms is not None:
         seen = await ratings.find_unfounded(session, counter.desk, caller, alert_id, body.confirms, now=now)
-        return await shown(session, counter, seen)
+        return await shown(session, counter, caller, seen)
     found = await ratings.propose_unfounded(
         session, counter.desk, caller, alert_id, body.reason or "", now=now
     )
     if isinstance(found, Seen):
-        return await shown(session, counter, found)
+        return await shown(session, counter, caller, found)
     told = ProposedOut(proposal=found.id, expires_at=found.expires_at)
     return Response(told.model_dump_json(), 202, media_type="application/json")
 
 
-async def shown(session: Session, counter: Counter, seen: Seen) -> AlertOut:
-    """One alert with what became of it."""
+async def shown(session: Session, counter: Counter, caller: Principal, seen: Seen) -> AlertOut:
+    """One alert with what became of it, and what the caller may do with it."""
     [row] = await reading.summaries(session, [seen])
-    return AlertOut.model_validate({**row, "changes": await list_changes(session, counter.desk, seen)})
+    offered = await offer(session, counter.desk, caller, seen, now=counter.now())
+    more = {
+        "changes": await list_changes(session, counter.desk, seen),
+        "may": offered.may,
+        "parents_locked": offered.parents_locked,
+        "proposals": [_proposal(each) for each in offered.waiting],
+    }
+    return AlertOut.model_validate(row | more)
+
+
+def _proposal(waiting: Waiting) -> AlertProposalOut:
+    proposal = waiting.agreed.proposal
+    return AlertProposalOut(
+        proposal=proposal.id,
+        kind=proposal.kind,
+        proposed_at=proposal.proposed_at,
+        expires_at=proposal.expires_at,
+        reason=waiting.agreed.reason,
+        mine=waiting.is_own,
+        may_confirm=waiting.may_confirm,
+        conflict=waiting.conflict,
+    )

@@ -21,6 +21,7 @@ from notifier.schemas.redrives import (
     RedriveRunsOut,
     RedriveSelection,
     RedrivesIn,
+    WayOut,
 )
 from notifier.service import redrives
 
@@ -33,6 +34,7 @@ Operator = Annotated[Principal, Depends(require("operator"))]
 async def list_failures(session: Reading, _caller: Operator) -> FailuresOut:
     """By state, reason, outcome and status class of the last attempt, and agency; the most urgent first."""
     groups = await redrives.list_failures(session)
+    ways = await redrives.list_ways(session, {each.agency_id for each in groups})
     return FailuresOut(
         items=[
             FailureGroupOut(
@@ -44,6 +46,10 @@ async def list_failures(session: Reading, _caller: Operator) -> FailuresOut:
                 count=each.count,
                 oldest_at=each.oldest_at,
                 urgency=each.urgency.value,
+                ways=[
+                    WayOut(endpoint=one.endpoint_id, kind=one.kind, rung=one.rung, paused_at=one.paused_at)
+                    for one in ways.get(each.agency_id, ())
+                ],
             )
             for each in groups
         ]

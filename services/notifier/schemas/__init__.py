@@ -3,6 +3,7 @@
 from notifier.schemas.alarms import BreachOut, EscalationOut, ExplainedOut, ExplanationIn
 from notifier.schemas.alerts import (
     AlertOut,
+    AlertProposalOut,
     AttemptOut,
     CarriedOut,
     DeliveryOut,
@@ -35,6 +36,7 @@ from notifier.schemas.words import Flag, Instant, Line, RoleCode, State, Territo
 
 __all__ = [
     "AlertOut",
+    "AlertProposalOut",
     "AttemptOut",
     "BreachOut",
     "CarriedOut",

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from common.contracts.vocabulary import AgeBand, Channel, Concern, Occasion, OffenderRelation, ReportedBy
 from common.schemas import In, Out
-from notifier.domain.acting import Act
+from notifier.domain.acting import Act, AlertAct
 from notifier.domain.facts import Facts
 from notifier.domain.proposal import Kind
 from notifier.domain.receipt import Receipt, ReceiptStatus
@@ -159,6 +159,13 @@ class ProposalOut(ProposedOut):
     mine: bool = Field(description="the caller proposed it: somebody else must confirm")
 
 
+class AlertProposalOut(ProposalOut):
+    """A proposal about an alert, for those whose second person may confirm it."""
+
+    may_confirm: bool = Field(description="the caller may be that second person")
+    conflict: UUID | None = Field(None, description="the conflict of interest that it would lower")
+
+
 class ObligationOut(DutyOut):
     """A duty in the ledger."""
 
@@ -233,6 +240,18 @@ class AlertOut(Out):
         description="the law lays no duty on anybody, or the flood guard stopped it: somebody must look",
     )
     changes: list[ChangeOut] = Field([], description="when one alert is asked for")
+    may: list[AlertAct] = Field(
+        default=[], description="when one alert is asked for: what the caller may do with it"
+    )
+    proposals: list[AlertProposalOut] = Field(
+        default=[], description="when one alert is asked for: what waits for a second person"
+    )
+    parents_locked: bool | None = Field(
+        default=None, description="when an agency asks for one alert: nothing may reach the parents"
+    )
+    own_open: int | None = Field(default=None, description="duties that the agency that asks still owes")
+    own_due_at: datetime | None = Field(default=None, description="when the first of them is due")
+    is_reporter: bool = Field(default=False, description="the agency that asks reported it")
     held: Literal["hub", "cluster"] | None = Field(
         default=None, description="a public report that waited for the hub, or for a person"
     )

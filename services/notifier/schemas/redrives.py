@@ -116,6 +116,15 @@ class RedriveRunsOut(Out):
     next: str | None = None
 
 
+class WayOut(Out):
+    """An endpoint in force; its address is nothing that an operator needs."""
+
+    endpoint: UUID
+    kind: str
+    rung: int
+    paused_at: datetime | None
+
+
 class FailureGroupOut(Out):
     """Deliveries that fail alike."""
 
@@ -127,6 +136,7 @@ class FailureGroupOut(Out):
     count: int
     oldest_at: datetime
     urgency: Literal["immediate", "urgent", "routine"]
+    ways: list[WayOut] = Field(default=[], description="the agency's endpoints in force, by rung")
 
 
 class FailuresOut(Out):

@@ -137,7 +137,7 @@ async def propose_lowering(
         ConflictNotYours: neither the coordinating body nor the police of this alert.
         ConflictUnknown: no such conflict stands.
     """
-    side = await _side_of(session, seen.alert.id, caller)
+    side = await side_of(session, seen.alert.id, caller)
     stored = await exclusion_rows.lock_exclusion(session, seen.alert.id, exclusion.mark)
     if stored is None or stored.state != "in_force":
         raise ConflictUnknown
@@ -165,7 +165,7 @@ async def lower_conflict(
         ProposalUnknown: there is none, or it expired.
         SecondPersonNeeded: the same person, or a person of the same body.
     """
-    side = await _side_of(session, seen.alert.id, caller)
+    side = await side_of(session, seen.alert.id, caller)
     alert_id = seen.alert.id
     agreed = await proposals.confirm(
         session, desk, replace(caller, agency=None), Kind.CONFLICT_LOWERED, alert_id, proposal_id,
@@ -212,7 +212,7 @@ async def list_conflicts(session: Session, caller: Principal, seen: Seen) -> Seq
     """
     if seen.viewer.agency is not None:
         try:
-            await _side_of(session, seen.alert.id, caller)
+            await side_of(session, seen.alert.id, caller)
         except ConflictNotYours as error:
             raise AlertUnknown from error
     return await exclusion_rows.list_exclusions(session, seen.alert.id)
@@ -247,7 +247,7 @@ async def _role_of(session: Session, alert_id: UUID, caller: Principal) -> str:
     return next(iter([*sorted(bodies), *caller.bodies]), caller.role)
 
 
-async def _side_of(session: Session, alert_id: UUID, caller: Principal) -> str:
+async def side_of(session: Session, alert_id: UUID, caller: Principal) -> str:
     """Whether the caller is the coordinating body or the police of this alert."""
     bodies = await exclusion_rows.bodies_of(session, alert_id, caller.agency)
     if bodies & COORDINATING:

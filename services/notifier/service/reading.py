@@ -98,7 +98,9 @@ async def summaries(session: Session, seen: Sequence[Seen]) -> list[dict[str, An
         return []
     viewer = seen[0].viewer
     own = None if viewer.sees_all else viewer.agency
-    tallies = await views.tally(session, [each.alert.id for each in seen], agency_id=own)
+    ids = [each.alert.id for each in seen]
+    tallies = await views.tally(session, ids, agency_id=own)
+    owed = {} if viewer.agency is None else await views.count_owed(session, ids, viewer.agency)
     empty = views.Tally({}, 0, None)
     rows = []
     for each in seen:
@@ -118,6 +120,9 @@ async def summaries(session: Session, seen: Sequence[Seen]) -> list[dict[str, An
                 "held": each.alert.hold if viewer.sees_all else None,
                 "held_until": each.alert.held_until if viewer.sees_all else None,
                 "released_at": each.alert.released_at if viewer.sees_all else None,
+                "own_open": None if viewer.agency is None else owed.get(each.alert.id, (0, None))[0],
+                "own_due_at": owed.get(each.alert.id, (0, None))[1],
+                "is_reporter": each.is_reporter,
                 "trace_id": each.trace_id,
             }
         )

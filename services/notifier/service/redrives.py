@@ -5,7 +5,7 @@ background: a batch a second, urgent first, each batch one transaction with its 
 that dies loses none of it and repeats none of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -154,6 +154,18 @@ async def _shut_out(session: Session, failed: Sequence[Failed]) -> set[UUID]:
 async def list_failures(session: Session) -> list[Group]:
     """What fails or needs a person, grouped by cause."""
     return await rows_of.list_groups(session)
+
+
+async def list_ways(
+    session: Session, agency_ids: Collection[UUID | None]
+) -> Mapping[UUID | None, Sequence[Route]]:
+    """The endpoints in force of these agencies, by rung."""
+    found: dict[UUID | None, list[Route]] = {}
+    if agency_ids:
+        for route in sorted(await list_routes(session), key=lambda one: (one.rung, str(one.endpoint_id))):
+            if route.agency_id in agency_ids:
+                found.setdefault(route.agency_id, []).append(route)
+    return found
 
 
 async def count(session: Session, selection: Selection) -> Count:

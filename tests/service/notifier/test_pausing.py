@@ -33,6 +33,11 @@ async def test_what_waits_is_blocked_its_clock_runs_and_a_resume_lets_it_go(
     paused = await post(house, endpoint, "pause", house.as_role("operator"))
     assert (paused.status_code, paused.json()["paused_at"]) == (200, T0.isoformat().replace("+00:00", "Z"))
     await house.ledger.take(house.ledger.alert(number="7K4M-Q2XP-8"))
+    groups = (await house.get("/v1/failures", house.as_role("operator"))).json()["items"]
+    [ways] = [one["ways"] for one in groups if one["agency"] == str(house.ledger.agencies[POLICE])]
+    assert ways == [
+        {"endpoint": str(endpoint), "kind": "webhook", "rung": 0, "paused_at": paused.json()["paused_at"]}
+    ]
     found = await house.rows(deliveries, role=POLICE)
     assert [(row.state, row.reason, row.endpoint_id) for row in found] == [
         ("waiting", "blocked:paused", None)
