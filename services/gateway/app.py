@@ -8,7 +8,9 @@ from typing import Any, get_args
 from common.health import Check
 from common.http import create_app
 from common.parts import Job, Parts, Service
+from gateway.adapters.affairs import AgencyAffairs
 from gateway.adapters.document import PublicDocument
+from gateway.adapters.failures import OperatorFailures
 from gateway.adapters.intake import AgencyInbox
 from gateway.adapters.jwks import RemoteKeys
 from gateway.adapters.notifier import NotifierDesk
@@ -75,6 +77,9 @@ def build(settings: Settings, parts: Parts) -> Service:
         doorman=desk.doorman,
         alerts=NotifierDesk(services),
         inbox=AgencyInbox(services),
+        affairs=AgencyAffairs(services),
+        failures=OperatorFailures(services),
+        directory=desk.directory,
         traces=_traces(settings, parts),
         session_lifetime=timedelta(seconds=settings.session_seconds),
         is_secure=is_secure,

@@ -270,3 +270,124 @@ def show_notice(house: House, **more: Any) -> None:
             "alert": str(HANDLE),
         },
     )
+
+
+DUTY, OTHER_DUTY, PROPOSAL, CONFLICT, SCHOOL, ENDPOINT = (
+    UUID(f"{n}3333333-3333-4333-8333-333333333333") for n in "123456"
+)
+WHY = "Мать работает в этой школе"
+EVERY_ACT = (
+    "release", "correction", "withdrawal", "rating", "unfounded", "conflict", "conflict_lowered",
+    "lock_lifted",
+)  # fmt: skip
+
+
+def a_proposal(house: House, kind: str, **more: Any) -> dict[str, Any]:
+    at = house.now()
+    return {
+        "proposal": str(PROPOSAL),
+        "kind": kind,
+        "proposed_at": at.isoformat(),
+        "expires_at": (at + timedelta(hours=23)).isoformat(),
+        "reason": WHY,
+        "mine": False,
+        **more,
+    }
+
+
+def show_affair(house: House, *, duties: list[dict[str, Any]] | None = None, **more: Any) -> None:
+    """An alert before an agency that owes something for it."""
+    at = house.now()
+    affair = {
+        "id": str(HANDLE),
+        "number": None,
+        "received_at": at.isoformat(),
+        "planned_at": at.isoformat(),
+        "urgency": "immediate",
+        "is_reporter": False,
+        "own_open": 2,
+        "own_due_at": (at + timedelta(hours=2)).isoformat(),
+        "may": list(EVERY_ACT),
+        "proposals": [],
+        "parents_locked": True,
+        "held": "hub",
+        "held_until": (at + timedelta(minutes=12)).isoformat(),
+        "released_at": None,
+        "needs_a_person": None,
+        "changes": [{"change": "rerated", "no": 1, "at": at.isoformat(), "told": 3, "confirmed": 1}],
+        **more,
+    }
+    if duties is None:
+        duties = [
+            own_duty(house),
+            own_duty(house, id=str(OTHER_DUTY), rule="R136-12.6", facts=[], may=["release"]),
+        ]
+    put = house.upstreams.put
+    put("notifier", "GET", "/v1/alerts", {"items": [affair], "next": None})
+    put("notifier", "GET", f"/v1/alerts/{HANDLE}", affair)
+    put("notifier", "GET", f"/v1/alerts/{HANDLE}/obligations", {"items": duties, "next": None})
+    put("notifier", "GET", f"/v1/alerts/{HANDLE}/deliveries", {"items": [a_delivery(house)], "next": None})
+    conflict = {
+        "id": str(CONFLICT), "state": "in_force", "since": at.isoformat(), "raised_by": "internal_affairs",
+        "agency": None, "role": "education_org", "known": [],
+    }  # fmt: skip
+    put("notifier", "GET", f"/v1/alerts/{HANDLE}/conflicts", {"items": [conflict], "next": None})
+
+
+def own_duty(house: House, **more: Any) -> dict[str, Any]:
+    """A duty of the agency that looks, with everything that may be done."""
+    may = {
+        "id": str(DUTY),
+        "may": ["release", "evidence", "waiver"],
+        "facts": ["report.registered", "offence_check.recorded"],
+        "proposals": [],
+        "dispatch_at": (house.now() + timedelta(hours=4)).isoformat(),
+        "delivery": None,
+        "met_at": None,
+        "released_at": None,
+        "waived_at": None,
+    }
+    return a_duty(house, recipient="minors_commission", **(may | more))
+
+
+def a_group(house: House, **more: Any) -> dict[str, Any]:
+    return {
+        "state": "dead",
+        "reason": None,
+        "outcome": "refused",
+        "status_class": 5,
+        "agency": str(POLICE),
+        "count": 12,
+        "oldest_at": house.now().isoformat(),
+        "urgency": "immediate",
+        "ways": [{"endpoint": str(ENDPOINT), "kind": "webhook", "rung": 0, "paused_at": None}],
+        **more,
+    }
+
+
+def show_failures(house: House, *, is_own: bool = False, **more: Any) -> None:
+    """What fails, a redrive that waits for another operator, and one that ran."""
+    at = house.now()
+    chosen = {"state": "dead", "outcome": "refused", "status_class": 5, "agency": str(POLICE)}
+    proposed = {
+        "proposal": str(PROPOSAL), "expires_at": (at + timedelta(hours=23)).isoformat(), "is_own": is_own,
+        "reason": "Их система снова работает", "filter": chosen, "count": 12, "sample": [str(DELIVERY)],
+    }  # fmt: skip
+    run = {
+        "id": str(UUID(int=9)), "filter": chosen, "started_at": at.isoformat(), "finished_at": None,
+        "total": 12, "redriven": 5, "skipped": 1,
+    }  # fmt: skip
+    put = house.upstreams.put
+    nobody = a_group(
+        house,
+        state="waiting",
+        reason="blocked:no_route",
+        outcome=None,
+        status_class=None,
+        agency=None,
+        ways=[],
+    )
+    put("notifier", "GET", "/v1/failures", {"items": [a_group(house, **more), nobody], "next": None})
+    put("notifier", "GET", "/v1/redrives", {"proposed": [proposed], "items": [run], "next": None})
+    put("notifier", "POST", "/v1/redrives", {"count": 12, "sample": [str(DELIVERY)]})
+    put("registry", "GET", f"/v1/agencies/{POLICE}", AGENCY)

@@ -3,18 +3,17 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from common.telemetry import log
-from gateway.adapters.reading import Question, ask
+from gateway.adapters.reading import Question, Shape, ask, parse
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import Bearer
 from gateway.domain.inbox import Notice, OwedDuty, in_working_order
 from gateway.domain.ports import Services
-from gateway.errors import PageUnknown, ServiceUnreachable
+from gateway.errors import PageUnknown
 
 _ALERT = TypeAdapter(AlertRow)
 _ALERTS = TypeAdapter(list[AlertRow])
@@ -22,8 +21,6 @@ _DELIVERIES = TypeAdapter(list[Delivery])
 _NOTICE = TypeAdapter(Notice)
 _DUTIES = TypeAdapter(list[OwedDuty])
 _RECEIPT = TypeAdapter(Receipt)
-
-Shape = TypeVar("Shape")
 
 PAGE = "50"
 """Rows of one page of a list."""
@@ -178,8 +175,4 @@ def _instant(at: datetime) -> str:
 
 
 def _parse(adapter: TypeAdapter[Shape], found: Any) -> Shape:
-    try:
-        return adapter.validate_python(found)
-    except ValidationError as error:
-        log.error("answer_not_understood", upstream="notifier", count=error.error_count())
-        raise ServiceUnreachable from error
+    return parse(adapter, found, "notifier")

@@ -3,13 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from pydantic import TypeAdapter, ValidationError
+
+from common.telemetry import log
 from gateway.domain.identity import Bearer
 from gateway.domain.ports import Answer, Call, Services
 from gateway.domain.routes import Upstream
 from gateway.errors import PageUnknown, RoleNotAllowed, ServiceRefused, ServiceUnreachable
+
+Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,15 @@ async def ask(services: Services, service: Upstream, bearer: Bearer | None, ques
     )
     answer = await services.forward(service, call, bearer)
     return _read(answer.status, await _whole(answer))
+
+
+def parse(adapter: TypeAdapter[Shape], found: Any, upstream: Upstream) -> Shape:
+    """What a service told, as the domain has it; raises ``ServiceUnreachable`` when it does not fit."""
+    try:
+        return adapter.validate_python(found)
+    except ValidationError as error:
+        log.error("answer_not_understood", upstream=upstream, count=error.error_count())
+        raise ServiceUnreachable from error
 
 
 async def _whole(answer: Answer) -> bytes:

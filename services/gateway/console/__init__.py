@@ -6,8 +6,15 @@ adds ticking clocks and live updates.
 
 from fastapi import APIRouter
 
-from gateway.console import alerts, inbox, sign_in
+from gateway.console import affairs, alerts, duties, failures, inbox, sign_in
 
-routers: tuple[APIRouter, ...] = (sign_in.router, alerts.router, inbox.router)
+routers: tuple[APIRouter, ...] = (
+    sign_in.router,
+    alerts.router,
+    failures.router,
+    inbox.router,
+    duties.router,
+    affairs.router,
+)
 
 __all__ = ["routers"]

@@ -19,13 +19,21 @@ from common.timing import Now
 from gateway.console.catalogue import choose
 from gateway.console.rendering import page
 from gateway.domain.identity import Bearer, Role
-from gateway.domain.ports import AlertDesk, InboxDesk, TraceStore
+from gateway.domain.ports import AffairDesk, AgencyDirectory, AlertDesk, FailureDesk, InboxDesk, TraceStore
 from gateway.errors import CrossSite, PageUnknown, RoleNotAllowed, SessionEnded
 from gateway.service import sessions
 from gateway.service.doorman import Doorman
 
 LANGUAGE_COOKIE = "dabyl_language"
-MOST_FIELDS = 30
+MOST_FIELDS = 60
+
+_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_OWN_PAGE = re.compile(
+    rf"/console(?:/(?:alerts|inbox)(?:/{_ID})?"
+    rf"|/duties(?:/{_ID}(?:/(?:{_ID}|conflict|parents|rating|unfounded|withdrawal|correction))?)?"
+    r"|/failures(?:/[0-9a-f]{32})?)?"
+)
+"""Pages of this console. Acts on them are none: one does not come back to an act."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,9 @@ class Console:
     doorman: Doorman
     alerts: AlertDesk
     inbox: InboxDesk
+    affairs: AffairDesk
+    failures: FailureDesk
+    directory: AgencyDirectory
     traces: TraceStore | None
     session_lifetime: timedelta
     is_secure: bool
@@ -65,7 +76,8 @@ class Visitor:
     @property
     def page(self) -> str:
         """Where to come back to: the page, not an act on it (opening content is recorded each time)."""
-        return self.path.removesuffix("/content").removesuffix("/answer")
+        found = _OWN_PAGE.match(self.path)
+        return found[0] if found else "/console"
 
     def known(self) -> Bearer:
         """Whoever is signed in; raises ``SessionEnded``."""
@@ -152,9 +164,6 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError as error:
         raise PageUnknown from error
     return {name: value.strip() for name, value in reversed(pairs)}
-
-
-_OWN_PAGE = re.compile(r"/console(?:/(?:alerts|inbox)(?:/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?)?")
 
 
 def safe_next(target: str | None) -> str:

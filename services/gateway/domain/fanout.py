@@ -64,6 +64,7 @@ class Delivery:
     receipt: Receipt | None = None
     alert: UUID | None = None
     notice: int = 1
+    generation: int = 1
     notice_digest: str | None = None
     created_at: datetime | None = None
 

@@ -63,8 +63,38 @@ def in_reading_order(notices: Sequence[Notice]) -> list[Notice]:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """What one person proposed and another must confirm.
+
+    Attributes:
+        mine: whoever looks proposed it.
+        may_confirm: whoever looks may be the second person; not said: anybody but the first.
+        conflict: the conflict of interest that it would lower.
+    """
+
+    proposal: UUID
+    kind: str
+    proposed_at: datetime
+    expires_at: datetime
+    reason: str = field(repr=False)
+    mine: bool = False
+    may_confirm: bool | None = None
+    conflict: UUID | None = None
+
+    @property
+    def can_be_confirmed(self) -> bool:
+        """Whether whoever looks may confirm it."""
+        return not self.mine if self.may_confirm is None else self.may_confirm
+
+
+@dataclass(frozen=True, slots=True)
 class OwedDuty:
-    """A duty of an alert in the ledger; ``explanation`` holds the reasons in words, by language."""
+    """A duty of an alert in the ledger; ``explanation`` holds the reasons in words, by language.
+
+    Attributes:
+        may: what whoever looks may do with it; ``facts``: by which codes it may be stated done.
+        dispatch_at: when its notice leaves by itself, ``delivery``: the notice that left.
+    """
 
     rule: str
     citation: dict[str, str]
@@ -78,6 +108,15 @@ class OwedDuty:
     breach_at: datetime | None = None
     breached_at: datetime | None = None
     explanation: dict[str, list[str]] = field(default_factory=dict)
+    id: UUID | None = None
+    may: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    dispatch_at: datetime | None = None
+    delivery: UUID | None = None
+    met_at: datetime | None = None
+    released_at: datetime | None = None
+    waived_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:

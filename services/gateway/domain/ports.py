@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from gateway.domain.affair import Act, Affair, Conflict, DutyAct, Organisation, Told
+from gateway.domain.failure import Count, FailureGroup, ProposedRedrive, RedriveRun
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import AgencyRecord, Bearer
 from gateway.domain.inbox import Content, Notice, OwedDuty
@@ -97,6 +99,63 @@ class InboxDesk(Protocol):
 
     async def answer(self, bearer: Bearer, notice: Notice, receipt: Receipt) -> Receipt:
         """Give the agency's answer; a repeat returns the stored one."""
+
+
+class AffairDesk(Protocol):
+    """What an agency does with the alerts that it knows, and with its own duties."""
+
+    async def list_affairs(self, bearer: Bearer, *, cursor: str | None) -> tuple[list[Affair], str | None]:
+        """Newest first, and the cursor of the next page."""
+
+    async def get_affair(self, bearer: Bearer, alert_id: UUID) -> Affair:
+        """One alert with what this agency may do; ``PageUnknown`` when there is none for it."""
+
+    async def list_duties(self, bearer: Bearer, alert_id: UUID) -> list[OwedDuty]:
+        """This agency's own duties, the soonest due first."""
+
+    async def list_conflicts(self, bearer: Bearer, alert_id: UUID) -> list[Conflict]:
+        """Who is shut out now, for those who may lower it."""
+
+    async def list_told(self, bearer: Bearer, alert_id: UUID) -> list[Told]:
+        """Bodies of whose notices this agency knows."""
+
+    async def find_organisations(self, bearer: Bearer, wanted: str) -> list[Organisation]:
+        """Bodies of this agency's territory by letters of their name or code."""
+
+    async def act_on_alert(
+        self, bearer: Bearer, alert_id: UUID, act: Act, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Do it; ``ServiceRefused`` says why not."""
+
+    async def act_on_duty(
+        self, bearer: Bearer, duty_id: UUID, act: DutyAct, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Do it; ``ServiceRefused`` says why not."""
+
+
+class FailureDesk(Protocol):
+    """What an operator does about deliveries that fail."""
+
+    async def list_failures(self, bearer: Bearer) -> list[FailureGroup]:
+        """By cause, the most urgent first."""
+
+    async def list_redrives(self, bearer: Bearer) -> tuple[list[ProposedRedrive], list[RedriveRun]]:
+        """What waits for another operator, and the latest that began."""
+
+    async def count(self, bearer: Bearer, group: FailureGroup) -> Count:
+        """The dry run."""
+
+    async def propose(self, bearer: Bearer, group: FailureGroup, reason: str) -> None:
+        """Put it before another operator."""
+
+    async def confirm(self, bearer: Bearer, proposal: UUID) -> None:
+        """Let another operator's redrive begin."""
+
+    async def redrive(self, bearer: Bearer, delivery: UUID, generation: int) -> None:
+        """Send one delivery again."""
+
+    async def pause(self, bearer: Bearer, endpoint: UUID, *, paused: bool) -> None:
+        """Push nothing there, or push again."""
 
 
 class TraceStore(Protocol):

@@ -8,6 +8,9 @@ import pytest
 import gateway.console
 from common.contracts.vocabulary import AgeBand, Channel, Concern, Occasion, OffenderRelation, Urgency
 from gateway.console.catalogue import DEFAULT, LANGUAGES, Catalogue, TextMissing, catalogue, choose
+from gateway.console.duties import DONE, SHOWN
+from gateway.console.failures import DONE as FAILURES_DONE
+from gateway.console.forms import REFUSED
 from gateway.domain.fanout import Outcome
 from gateway.domain.identity import Role
 
@@ -37,6 +40,14 @@ FAMILIES = (
     "clock",
     "refusal",
     "language",
+    "act",
+    "change",
+    "channel",
+    "done",
+    "fact",
+    "pending",
+    "refused",
+    "trouble",
 )
 """Beginnings of keys that are put together from a code."""
 
@@ -44,7 +55,12 @@ FAMILIES = (
 def used() -> set[str]:
     text = "\n".join(file.read_text() for file in (*TEMPLATES, *CODE))
     found = set(re.findall(r"""\b(?:t|n|text|count)\(\s*["']([a-z_.0-9]+[a-z0-9])["']""", text))
-    found |= set(re.findall(r"""["']((?:sign_in|inbox|answer)\.[a-z_]+)["']""", text))
+    found |= set(
+        re.findall(
+            r"""["']((?:sign_in|inbox|answer|form|duty_form|conflict|rating|parents|failures|affair)\.[a-z_]+)["']""",
+            text,
+        )
+    )
     return {key for key in found if not key.endswith(".html")}
 
 
@@ -104,6 +120,16 @@ def test_every_code_of_the_house_has_a_name(language: str) -> None:
         "answer": {"received", "accepted", "rejected"},
         "duty_state": {"pending", "open", "met", "waived", "cancelled"},
         "force": {"law", "joint order", "internal practice"},
+        "needs": {"nobody_obliged", "clustered"},
+        "act": {f"{act}{part}" for act in SHOWN for part in ("", ".meaning")},
+        "done": {f"{done}.{part}" for done in (*DONE, *FAILURES_DONE) for part in ("title", "text")},
+        "refused": {
+            f"{kind.replace('-', '_')}.{part}" for kind in (*REFUSED, "other") for part in ("title", "text")
+        },
+        "pending": {"waiver", "unfounded", "lock_lifted", "conflict_lowered"},
+        "trouble": {"dead", "blocked", "retrying"},
+        "change": {"corrected", "withdrawn", "unfounded", "rerated"},
+        "channel": {"webhook", "smtp", "sms", "voice", "amqp", "file"},
     }
     assert not {band for band in AgeBand if band is not AgeBand.UNKNOWN and not str(band)[0].isdigit()}
     missing = {
@@ -126,6 +152,28 @@ def test_notifiers_outcomes_reasons_and_roles_have_names(language: str) -> None:
             assert f"{family}.{code}" in words, code
     for role in re.findall(r"^  ([a-z_0-9]+):", (NOTIFIER / "law" / "roles.yaml").read_text(), re.M):
         assert f"role.{role}" in words, role
+    stated = (NOTIFIER / "law" / "facts.yaml").read_text().partition("\n  agency:\n")[2]
+    codes = re.findall(r"^    ([a-z_.]+):", stated, re.M)
+    assert len(codes) > 10
+    for code in codes:
+        assert f"fact.{code}" in words, code
+
+
+def test_what_notifier_says_needs_a_person_has_words() -> None:
+    """The page once broke on a code that nobody had written a text for."""
+    said = (NOTIFIER / "schemas" / "alerts.py").read_text()
+    [codes] = re.findall(r"needs_a_person: Literal\[([^]]+)\]", said)
+    for code in re.findall(r'"([a-z_]+)"', codes):
+        for language in LANGUAGES:
+            assert f"needs.{code}" in Catalogue(language).texts, code
+
+
+def test_every_hole_of_a_text_is_one_that_is_filled() -> None:
+    """``{at}`` would be shown as it stands; only ``%(at)s`` is filled in."""
+    for language in LANGUAGES:
+        words = Catalogue(language)
+        forms = [form for found in words.plurals.values() for form in found]
+        assert not [text for text in (*words.texts.values(), *forms) if re.search(r"\{[a-z_]+\}", text)]
 
 
 def test_kazakh_texts_are_kazakh() -> None:
