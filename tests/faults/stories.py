@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dabyl.calls import CallRefused, Calls, HouseAway
 from tests.acceptance.kill.checker import Verdict
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.kills import figures
@@ -15,7 +16,9 @@ from tests.faults.record import Record
 from tests.faults.scene import Scene, scene_in
 
 EVERY = 0.3
-SETTLE_SECONDS = 180.0
+LEDGER_SECONDS = 90.0
+SETTLE_SECONDS = 420.0
+"""An urgent notice that failed five times waits five minutes for its sixth try."""
 
 
 @dataclass
@@ -78,12 +81,32 @@ def play(scene: Scene, fault: Fault, *, within: float = SETTLE_SECONDS) -> Story
         broken.append(f"only {reporter.accepted} of {count} accepted")
     if fault.within is not None and latency > fault.within:
         broken.append(f"the police waited {latency:.1f} s")
-    ended = [one.name for one in scene.house.lasting if not one.alive()]
-    broken += [f"{name} ended" for name in ended]
+    broken += weigh(scene)
     return Story(
         fault, verdict, reporter.accepted, reporter.failed_tries, time.monotonic() - began, latency,
         list(scene.notes), failure, broken,
     )  # fmt: skip
+
+
+def weigh(scene: Scene) -> list[str]:
+    """The laws of the house's own ledger that do not hold, once it had time to come to rest.
+
+    What no log outside shows: an attempt row for each try (I4), each act on record (I6), nothing asleep (I1).
+    """
+    calls = Calls(scene.house.url, scene.folder)
+    give_up = time.monotonic() + LEDGER_SECONDS
+    try:
+        while True:
+            try:
+                balance = calls.get("/v1/conservation", token=calls.token(role="operator"), scope="whole")
+                broken = [f"{one['law']}: {one['count']}" for one in balance["imbalances"]]
+            except (HouseAway, CallRefused) as error:
+                broken = [f"the ledger cannot be weighed: {error!r}"]
+            if not broken or time.monotonic() > give_up:
+                return broken
+            time.sleep(2)
+    finally:
+        calls.close()
 
 
 def play_all(
