@@ -315,7 +315,9 @@ def _lie_about_receipts(url: str, calls: Calls, cases: list[Case], alerts: list[
             "of another digest": _post(http, one, one, digest="0" * 64),
             "for another agency's delivery": _post(http, other, one),
             "unsigned": _post(http, one, one, signed=False),
-            "signed by another key": _post(http, one, one, key=OKPKey.generate_key("Ed25519").as_dict()),
+            "signed by another key": _post(
+                http, one, one, key=OKPKey.generate_key("Ed25519").as_dict(private=True)
+            ),
             "of another delivery": _post(http, one, one, names=other.delivery["id"]),
         }
         wrong += [
