@@ -15,7 +15,10 @@ class ServiceSettings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("sqlite+aiosqlite:///./var/service.db"), description="SQLAlchemy URL; asyncpg or aiosqlite"
     )
-    bus_url: SecretStr = Field(SecretStr("memory:"), description="`memory:` (one process) or an amqp:// URL")
+    bus_url: SecretStr = Field(
+        SecretStr("memory:"),
+        description="`memory:` (one process), or an amqp:// URL for each node, with commas between them",
+    )
     keys_dir: Path = Field(Path("./var/keys"), description="folder of the keys this service may hold")
     otlp_endpoint: str | None = Field(None, description="OTLP/HTTP base URL; unset: no traces leave")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level logged")

@@ -16,6 +16,7 @@ from common.bus.rabbit import RabbitBus
 from common.bus.topology import DELIVERY_LIMIT, PARKED, Exchange, Queue, event_queue, lane_queue
 from common.contracts.intake import AlertReceived, ContentOpened
 from common.contracts.notifier import DeliveryTransmitted
+from tests.parts.process import free_ports
 from tests.parts.rabbit import Rabbit
 
 NOTIFIER, CASEWORK = event_queue("notifier"), event_queue("casework")
@@ -501,3 +502,25 @@ async def test_work_in_hand_is_finished_when_the_broker_goes(own_broker: Rabbit)
 def test_a_consumer_is_any_async_function_of_a_message() -> None:
     consumer: Consumer = Reader()
     assert callable(consumer)
+
+
+async def test_of_several_addresses_the_next_one_is_taken_when_one_is_away(
+    own_broker: Rabbit, bus_url: str
+) -> None:
+    """Nodes of one cluster in the setting of a service; here the second is another broker altogether."""
+    [nobody] = free_ports(1)
+    bus = RabbitBus(f"amqp://dabyl:x@127.0.0.1:{nobody}/,{own_broker.url},{bus_url}", pause=0.02)
+    reader = Reader()
+    await bus.start()
+    try:
+        async with asyncio.timeout(20):
+            await bus.wait_connected()
+        await bus.subscribe(NOTIFIER, reader)
+        first, second = an_event(), an_event()
+        await bring(bus, first)
+        await reader.until_taken(first)
+        own_broker.kill()
+        await bring(bus, second)
+        await reader.until_taken(second)
+    finally:
+        await bus.close()

@@ -25,6 +25,9 @@ from tests.parts.process import (
 )
 
 START_SECONDS = 120.0
+TICK_SECONDS = 8
+"""A node that is silent for so long is gone to the others; the default is a minute."""
+_IN_CLUSTER = ("cluster_partition_handling = pause_minority",)
 SERVER = Path(
     "/usr/lib/rabbitmq/bin/rabbitmq-server"
 )  # not /usr/sbin: that wrapper changes the user by itself
@@ -33,9 +36,16 @@ SERVER = Path(
 class Rabbit:
     """One private node. Durable queues outlive ``kill`` and ``restart``."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder``: its own; must be passable for an unprivileged user when we are root."""
+    def __init__(self, folder: Path, *, joins: "Rabbit | None" = None, in_cluster: bool = False) -> None:
+        """``folder``: its own; must be passable for an unprivileged user when we are root.
+
+        Args:
+            joins: a node that is up when this one starts for the first time; the two are one cluster then.
+            in_cluster: others will join this one.
+        """
         self.folder = folder
+        self._joins = joins
+        self._in_cluster = in_cluster or joins is not None
         self.log = folder / "rabbit.log"
         self._facts = folder / "facts.json"
         self.running: Running | None = None
@@ -48,11 +58,18 @@ class Rabbit:
                 "amqp": amqp, "api": api, "distribution": distribution, "mapper": mapper,
                 "password": secrets.token_hex(16), "cookie": secrets.token_hex(16),
             }  # fmt: skip
+            if joins is not None:
+                facts |= {name: joins._known[name] for name in ("mapper", "password", "cookie")}
         self._known: dict[str, Any] = facts
 
     @property
     def port(self) -> int:
         return int(self._known["amqp"])
+
+    @property
+    def node(self) -> str:
+        """Name among the nodes of a cluster."""
+        return f"dabyl{self._known['amqp']}@localhost"
 
     @property
     def url(self) -> str:
@@ -85,7 +102,7 @@ class Rabbit:
             if user:
                 os.chown(path, user.uid, user.gid)
         env = self._environment()
-        if not (self._mapper and self._mapper.alive()):
+        if self._joins is None and not (self._mapper and self._mapper.alive()):
             # Our own child, so that it can be ended by pid; the node would leave a daemon behind.
             self._mapper = spawn(
                 [shutil.which("epmd") or "epmd", "-port", env["ERL_EPMD_PORT"], "-address", "127.0.0.1"],
@@ -157,6 +174,17 @@ class Rabbit:
                 "log.console.level = warning",
                 "log.file = false",
                 "log.console = true",
+                *(_IN_CLUSTER if self._in_cluster else ()),
+                *(
+                    (
+                        "cluster_formation.peer_discovery_backend = classic_config",
+                        f"cluster_formation.classic_config.nodes.1 = {self._joins.node}",
+                        "cluster_formation.randomized_startup_delay_range.min = 0",
+                        "cluster_formation.randomized_startup_delay_range.max = 1",
+                    )
+                    if self._joins
+                    else ()
+                ),
                 "",
             )
         )
@@ -168,7 +196,7 @@ class Rabbit:
             "LC_ALL": "C.UTF-8",
             "HOME": str(self.folder),
             "RABBITMQ_ALLOW_INPUT": "1",  # exec the node in place of the script: one pid to kill
-            "RABBITMQ_NODENAME": f"dabyl{facts['amqp']}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
@@ -181,6 +209,7 @@ class Rabbit:
             # Loopback for node-to-node traffic; no busy waiting on a small shared machine.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 "-noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+                f"{f' -kernel net_ticktime {TICK_SECONDS}' if self._in_cluster else ''}"
             ),
         }
 
@@ -217,6 +246,10 @@ class VirtualHosts:
 
     def delete(self, name: str) -> None:
         self._call("DELETE", f"/api/vhosts/{quote(name, safe='')}")
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The cluster's nodes as this one sees them."""
+        return list(self._call("GET", "/api/nodes"))
 
     def version(self) -> str:
         return str(self._call("GET", "/api/overview")["rabbitmq_version"])

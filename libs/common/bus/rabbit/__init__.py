@@ -7,6 +7,7 @@ broker cancelled stays cancelled), so whatever is lost is built again here, wher
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 
 import aio_pika
@@ -18,6 +19,7 @@ from common.bus.rabbit.subscription import RabbitSubscription
 from common.bus.topology import PARKED, Exchange, readers_of
 from common.telemetry import log
 
+_NEXT_ADDRESS = re.compile(r",(?=amqps?://)")
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _BUILD_SECONDS = 15
 _RESTORE_SECONDS = 1.0
@@ -28,16 +30,23 @@ logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
 
 
+def addresses(url: str) -> list[str]:
+    """The addresses that are named in one setting."""
+    return _NEXT_ADDRESS.split(url)
+
+
 class RabbitBus:
     """``Bus`` on RabbitMQ quorum queues with publisher confirms.
 
     Args:
-        url: ``amqp://user:password@host:port/vhost``.
+        url: ``amqp://user:password@host:port/vhost``; several of one cluster, with commas between them, are
+            taken in turn: whenever a connection is lost or not to be had, the next one is tried.
         pause: seconds before a message that its consumer refused is given back.
     """
 
     def __init__(self, url: str, *, pause: float = 0.5) -> None:
-        self._url = url
+        self._urls = addresses(url)
+        self._turn = 0
         self._pause = pause
         self._queues: dict[str, Queue] = {PARKED.name: PARKED}
         self._subscriptions: list[RabbitSubscription] = []
@@ -225,7 +234,7 @@ class RabbitBus:
     async def _stay_connected(self) -> None:
         failures = 0
         while not self._is_closing:
-            link = Link(self._url)
+            link = Link(self._urls[self._turn % len(self._urls)])
             try:
                 async with asyncio.timeout(_BUILD_SECONDS), link.building:
                     await link.open()
@@ -241,6 +250,7 @@ class RabbitBus:
                     log.warning("broker_away", error_type=type(error).__name__, count=failures)
             finally:
                 self._link = None
+                self._turn += 1
                 self._ready.clear()
                 await link.close()
             await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
