@@ -78,6 +78,7 @@ faults: simulation ## long, goes on where it was interrupted: seeds, planted bug
 	@$(MAKE) kills FRESH=
 	@$(BIN)/python -m tests.faults table
 	@DABYL_SIMULATION_POINTS=100000 $(BIN)/pytest --quiet --db both -rP tests/simulation tests/acceptance/kill/test_checker.py
+	@$(BIN)/python -m tests.faults.cluster
 
 .PHONY: kills
 kills: .venv/.tools ## ROUNDS rounds of KILLS random kills under ALERTS alerts each; var/faults keeps them (FRESH=1 forgets)
