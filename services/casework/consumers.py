@@ -12,6 +12,8 @@ from common.contracts.notifier import (
     BreachExplained,
     ConflictLowered,
     ConflictRaised,
+    JoiningMade,
+    JoiningUndone,
     ObligationBreached,
     ObligationMet,
     ObligationOpened,
@@ -93,6 +95,11 @@ def effects(
             seals=reasons,
         )
 
+    async def take_joining(session: Session, event: JoiningMade | JoiningUndone, *, now: Now) -> None:
+        await service.join_cases(
+            session, {each.alert_id: each.head_id for each in event.heads}, event.no, now=now
+        )
+
     return {
         AlertReceived: Together(receive_alerts),
         ObligationOpened: Together(receive_opened),
@@ -102,4 +109,6 @@ def effects(
         BreachExplained: take_explanation,
         ConflictRaised: raise_conflict,
         ConflictLowered: lower_conflict,
+        JoiningMade: take_joining,
+        JoiningUndone: take_joining,
     }

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, MetaData, Uuid
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, Uuid
 from sqlmodel import Field, SQLModel
 
 from common.db import NAMING, Json
@@ -35,10 +35,14 @@ class Case(Model, table=True):
     coordinating_role: str | None = Field(default=None, max_length=60)
     coordinating_agency: UUID | None = Field(default=None, index=True)
     created_at: datetime
+    # The case that continues, for one that was joined; nothing moves, so that parting loses nothing.
+    joined_into: UUID | None = Field(default=None, foreign_key="cases.id", index=True)
+    # Of two tellings the greater counts.
+    joined_no: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
 
 class CaseAlert(Model, table=True):
-    """Which case an alert belongs to. One case an alert; a joined case has several alerts."""
+    """Which case an alert belongs to. One case an alert; joined cases point to the one that continues."""
 
     __tablename__ = "case_alerts"
 

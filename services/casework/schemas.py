@@ -223,6 +223,7 @@ class CaseOut(Out):
     case_manager: CaseManagerOut | None
     coordinators: list[CoordinatorOut] = Field([], description="when one case is asked for")
     tasks: list[TaskOut] | None = None
+    joined: list[UUID] = Field([], description="further cases of this child: their ids lead here")
 
     @classmethod
     def of(
@@ -235,6 +236,7 @@ class CaseOut(Out):
         coordinators: Sequence[ScopedCoordinator],
         tasks: Sequence[Task] | None,
         explanations: Mapping[UUID, Sequence[ExplanationOut]],
+        joined: Sequence[UUID] = (),
     ) -> "CaseOut":
         """From rows; ``employee`` where the caller may see it, ``tasks`` where they are asked for."""
         return cls(
@@ -249,4 +251,5 @@ class CaseOut(Out):
             tasks=None
             if tasks is None
             else [TaskOut.of(task, explanations.get(task.obligation_id, ())) for task in tasks],
+            joined=list(joined),
         )

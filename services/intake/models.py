@@ -6,7 +6,19 @@ opaque ids; ``sealed`` the child's; ``vault`` the reporter's. A column without a
 
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Uuid,
+    text,
+)
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from common.db import NAMING, Json
@@ -96,6 +108,17 @@ match_tokens = Table(
     _column("alert_id", Uuid, PUBLIC, key=True),
     _column("kind", String(4), PUBLIC),
     Index("ix_match_tokens_alert_id", "alert_id"),
+)
+
+verdicts = Table(
+    "match_verdicts",
+    METADATA,
+    # What a person found of a match, as notifier told it; the lesser id first.
+    _column("low_id", Uuid, PUBLIC, key=True),
+    _column("high_id", Uuid, PUBLIC, key=True),
+    _column("state", String(6), PUBLIC),
+    # Of two tellings the greater counts.
+    _column("no", BigInteger, PUBLIC),
 )
 
 corrections = Table(

@@ -21,6 +21,7 @@ from intake.models import (
     repeat_keys,
     report_traces,
     reporter_vault,
+    verdicts,
     withdrawals,
 )
 
@@ -314,6 +315,29 @@ async def list_matches(session: Session, alert_id: UUID, *, limit: int) -> list[
         .limit(limit)
     )
     return [Match(*row) for row in found]
+
+
+async def put_verdict(session: Session, pair: tuple[UUID, UUID], state: str, no: int) -> None:
+    """Keep what a person found of two alerts; an overtaken telling changes nothing."""
+    low, high = pair
+    await insert_ignore(
+        session, verdicts, [{"low_id": low, "high_id": high, "state": state, "no": no}], ["low_id", "high_id"]
+    )
+    await session.execute(
+        update(verdicts)
+        .where(verdicts.c.low_id == low, verdicts.c.high_id == high, verdicts.c.no < no)
+        .values(state=state, no=no)
+    )
+
+
+async def list_verdicts(session: Session, alert_id: UUID) -> dict[UUID, str]:
+    """What was found of this alert, by the other one."""
+    found = await session.execute(
+        select(verdicts.c.low_id, verdicts.c.high_id, verdicts.c.state).where(
+            or_(verdicts.c.low_id == alert_id, verdicts.c.high_id == alert_id)
+        )
+    )
+    return {row.high_id if row.low_id == alert_id else row.low_id: row.state for row in found.all()}
 
 
 async def list_alerts(session: Session, alert_ids: Sequence[UUID]) -> list[Alert]:

@@ -284,6 +284,8 @@ class MatchOut(Out):
     alert: UUID = Field(description="this agency's own id of the other alert")
     received_on: date
     shared: tuple[Literal["iin", "name"], ...] = Field(description="name stands for name with birth date")
+    state: Literal["proposed", "joined", "apart"] = Field(description="what a person has made of it")
+    match: str = Field(description="to be handed in with the decision: POST /v1/alerts/{id}/joining")
 
 
 class FactsOut(Out):

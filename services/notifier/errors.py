@@ -103,6 +103,18 @@ class ConflictNotYours(Forbidden):
     """Only the coordinating body and the police of this alert may do this, together."""
 
 
+class JoiningNotYours(Forbidden):
+    """Only the body that coordinates both alerts joins or parts them."""
+
+
+class JoiningUnknown(NotFound):
+    """These two alerts are not joined."""
+
+
+class MatchUnknown(Invalid):
+    """This is no match of these two alerts."""
+
+
 class LockNotYours(Forbidden):
     """Only the coordinating body of this alert lifts the lock."""
 

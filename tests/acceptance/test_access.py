@@ -145,6 +145,7 @@ for _route in (
         ALLOWED[_route, _whose] = frozenset({_whose, "operator"})
     ALLOWED[_route, "internal"] = frozenset({"operator"})
 ALLOWED["/v1/alerts/{}/matches", "body"] = frozenset({"body"})
+ALLOWED["/v1/alerts/{}/joining", "body"] = frozenset({"body"})
 # Who is suspected: the two that may lower a conflict together, and the operator.
 for _whose in ("police", "body"):
     ALLOWED["/v1/alerts/{}/conflicts", _whose] = frozenset({_whose, "operator"})
@@ -159,7 +160,7 @@ ROUTES = {
     "/v1/alerts/{}": "alert", "/v1/alerts/{}/obligations": "alert", "/v1/alerts/{}/deliveries": "alert",
     "/v1/alerts/{}/timeline": "alert", "/v1/alerts/{}/matches": "alert", "/v1/deliveries/{}": "delivery",
     "/v1/deliveries/{}/content": "delivery", "/v1/cases/{}": "case", "/v1/cases/{}/records": "case",
-    "/v1/alerts/{}/conflicts": "alert",
+    "/v1/alerts/{}/conflicts": "alert", "/v1/alerts/{}/joining": "alert",
 }  # fmt: skip
 
 
@@ -271,6 +272,9 @@ def test_other_ways_to_write_are_closed_too(scene: Scene) -> None:
              json.dumps({"agency": str(uuid4()), "reason": "x"}).encode(), "application/json", {"police"}),
             ("POST", "/v1/alerts/{}/parent-lock", scene.ids["alert"]["police"],
              b'{"locked": true, "reason": "x"}', "application/json", {"police"}),
+            ("POST", "/v1/alerts/{}/joining", scene.ids["alert"]["body"],
+             json.dumps({"other": str(uuid4()), "match": "A" * 40, "is_same": True}).encode(),
+             "application/json", {"body"}),
             ("POST", "/v1/cases/{}/case-manager", scene.ids["case"]["body"],
              b'{"employee": {"name": "A B", "position": "C"}}', "application/json", {"body"}),
             ("POST", "/v1/cases/{}/records", scene.ids["case"]["body"],

@@ -145,6 +145,59 @@ class ConflictLowered(Event):
     shut_out: str
 
 
+class HeadFact(BaseModel):
+    """Of several alerts about one child, the one whose case continues; an alert alone is its own head."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alert_id: UUID
+    head_id: UUID
+
+
+class JoiningMade(Event):
+    """A person found two alerts to be about one child.
+
+    Attributes:
+        pair: the two alerts, the lesser id first.
+        heads: how every alert that it concerns stands now; of two tellings the greater ``no`` counts.
+        no: grows with every decision of this kind in the whole house.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.joining.made.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("intake", "casework")
+
+    pair: tuple[UUID, UUID]
+    heads: tuple[HeadFact, ...]
+    no: int
+    at: datetime
+
+
+class JoiningUndone(Event):
+    """Two persons parted what was joined; fields as in ``JoiningMade``."""
+
+    type: ClassVar[str] = "kz.dabyl.joining.undone.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("intake", "casework")
+
+    pair: tuple[UUID, UUID]
+    heads: tuple[HeadFact, ...]
+    no: int
+    at: datetime
+
+
+class JoiningDeclined(Event):
+    """A person found that two alerts are not about one child; nothing changes but what is proposed."""
+
+    type: ClassVar[str] = "kz.dabyl.joining.declined.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("intake",)
+
+    pair: tuple[UUID, UUID]
+    no: int
+    at: datetime
+
+
 class DeliveryFact(BaseModel):
     """One delivery by opaque ids."""
 

@@ -14,6 +14,7 @@ from casework.repository.cases import (
 from casework.repository.exclusions import change_exclusions, is_shut_out, shut_out_of
 from casework.repository.explanations import add_explanation, explanations_of
 from casework.repository.facts import facts_of, put_facts
+from casework.repository.joined import cases_together, heads_of, point_cases
 from casework.repository.records import (
     add_record,
     find_record,
@@ -32,6 +33,7 @@ __all__ = [
     "alerts_of",
     "appointments_of",
     "as_rule",
+    "cases_together",
     "change_exclusions",
     "coordinator_of",
     "explanations_of",
@@ -41,6 +43,7 @@ __all__ = [
     "find_record_by_token",
     "find_task",
     "get_appointment",
+    "heads_of",
     "is_shut_out",
     "is_superseded",
     "list_cases",
@@ -48,6 +51,7 @@ __all__ = [
     "lock_case",
     "note_receipts",
     "open_cases",
+    "point_cases",
     "put_cases",
     "put_facts",
     "put_tasks",

@@ -13,6 +13,7 @@ from sqlmodel import col
 from casework.domain.case import Coordinator
 from casework.models import Case, CaseAlert, Task
 from casework.repository.exclusions import is_shut_out
+from casework.repository.joined import head_of, together_with
 from casework.repository.tables import table_of
 from common.bulk import Rows, insert_new, insert_rows
 from common.db import Session
@@ -30,7 +31,7 @@ class OpenCase:
     coordinating_agency: UUID | None
 
 
-_CASES, _LINKS = table_of(Case), table_of(CaseAlert)
+_CASES, _LINKS, _TASKS = table_of(Case), table_of(CaseAlert), table_of(Task)
 _ALERTS = Rows("told", _LINKS.c.alert_id)
 _RECEIVED = Rows("received", _LINKS.c.alert_id, _LINKS.c.received_at)
 _CHANGED = Rows(
@@ -90,6 +91,8 @@ async def open_cases(session: Session, alert_ids: Iterable[UUID], *, now: dateti
             "coordinating_role": None,
             "coordinating_agency": None,
             "created_at": now,
+            "joined_into": None,
+            "joined_no": 0,
         }
         for link in links
         if link["alert_id"] in mine
@@ -99,7 +102,6 @@ async def open_cases(session: Session, alert_ids: Iterable[UUID], *, now: dateti
     cases: dict[UUID, OpenCase] = {}
     by_alert: dict[UUID, OpenCase] = {}
     for row in found.all():
-        # A joined case is one object, however many of its alerts were asked for.
         by_alert[row.alert_id] = cases.setdefault(row.id, OpenCase(*row[1:]))
     return by_alert
 
@@ -120,16 +122,18 @@ async def note_receipts(session: Session, received: Mapping[UUID, datetime]) -> 
 
 
 async def find_case(session: Session, case_id: UUID, *, agency: UUID) -> Case | None:
-    """The case, if the agency coordinates it or has a task in it."""
-    found = await session.scalars(select(Case).where(col(Case.id) == case_id, _concerns(agency)))
+    """The case that continues, if the agency coordinates it or one joined with it, or has a task there."""
+    asked = _CASES.alias()
+    head = select(head_of(asked)).where(asked.c.id == case_id).scalar_subquery()
+    found = await session.scalars(select(Case).where(col(Case.id) == head, _concerns(agency)))
     return found.one_or_none()
 
 
 async def list_cases(
     session: Session, *, agency: UUID, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[Case]:
-    """The agency's cases, newest first."""
-    wanted = select(Case).where(_concerns(agency))
+    """The agency's cases, newest first; of joined ones only that which continues."""
+    wanted = select(Case).where(col(Case.joined_into).is_(None), _concerns(agency))
     if after is not None:
         created_at, case_id = after
         wanted = wanted.where(
@@ -143,15 +147,20 @@ async def list_cases(
 
 
 def _concerns(agency: UUID) -> Any:
-    has_task = exists().where(col(Task.case_id) == col(Case.id), col(Task.assignee) == agency)
-    return or_(col(Case.coordinating_agency) == agency, has_task) & ~is_shut_out(agency, col(Case.id))
+    def has_part(cases: Any) -> Any:
+        has_task = exists().where(_TASKS.c.case_id == cases.c.id, _TASKS.c.assignee == agency)
+        return or_(cases.c.coordinating_agency == agency, has_task)
+
+    other = _CASES.alias()
+    by_another = exists().where(other.c.joined_into == _CASES.c.id, has_part(other))
+    return or_(has_part(_CASES), by_another) & ~is_shut_out(agency, _CASES.c.id)
 
 
 async def alerts_of(session: Session, case_id: UUID) -> list[UUID]:
-    """The alerts of the case, in a stable order."""
+    """The alerts of the case and of all joined with it, in a stable order."""
     found = await session.scalars(
         select(col(CaseAlert.alert_id))
-        .where(col(CaseAlert.case_id) == case_id)
+        .where(col(CaseAlert.case_id).in_(together_with(case_id)))
         .order_by(col(CaseAlert.alert_id))
     )
     return list(found)

@@ -7,18 +7,19 @@ from uuid import UUID
 
 from sqlalchemy import exists, or_, select, update
 
-from casework.models import CaseAlert, Exclusion
+from casework.models import Case, CaseAlert, Exclusion
+from casework.repository.joined import head_of, is_under, together_with
 from casework.repository.tables import table_of
 from common.db import Session, insert_ignore
 
-_EXCLUSIONS, _LINKS = table_of(Exclusion), table_of(CaseAlert)
+_CASES, _EXCLUSIONS, _LINKS = table_of(Case), table_of(Exclusion), table_of(CaseAlert)
 _IN_FORCE = or_(_EXCLUSIONS.c.lifted_at.is_(None), _EXCLUSIONS.c.raised_at > _EXCLUSIONS.c.lifted_at)
 
 
 def is_shut_out(agency: UUID, case_id: Any) -> Any:
-    """Whether an agency must not be able to tell that a case exists: one alert of several is enough."""
+    """Whether an agency must not be able to tell that a case exists: one alert of the joined is enough."""
     return exists().where(
-        _LINKS.c.case_id == case_id,
+        _LINKS.c.case_id.in_(together_with(case_id)),
         _EXCLUSIONS.c.alert_id == _LINKS.c.alert_id,
         _EXCLUSIONS.c.agency_id == agency,
         _IN_FORCE,
@@ -27,10 +28,13 @@ def is_shut_out(agency: UUID, case_id: Any) -> Any:
 
 async def shut_out_of(session: Session, case_ids: Iterable[UUID]) -> dict[UUID, set[UUID]]:
     """Agencies that must not be able to tell that these cases exist; a case without any is left out."""
+    asked, other = _CASES.alias(), _CASES.alias()
     found = await session.execute(
-        select(_LINKS.c.case_id, _EXCLUSIONS.c.agency_id)
+        select(asked.c.id, _EXCLUSIONS.c.agency_id)
+        .join(other, is_under(other, head_of(asked)))
+        .join(_LINKS, _LINKS.c.case_id == other.c.id)
         .join(_EXCLUSIONS, _EXCLUSIONS.c.alert_id == _LINKS.c.alert_id)
-        .where(_LINKS.c.case_id.in_(list(set(case_ids))), _IN_FORCE)
+        .where(asked.c.id.in_(list(set(case_ids))), _IN_FORCE)
     )
     shut_out: dict[UUID, set[UUID]] = {}
     for case_id, agency in found.all():

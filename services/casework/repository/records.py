@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from casework.models import Case, Record
+from casework.repository.joined import together_with
 from common.db import Session
 
 
@@ -37,8 +38,8 @@ async def is_superseded(session: Session, record_id: UUID) -> bool:
 
 
 async def records_of(session: Session, case_id: UUID, *, agency: UUID | None) -> list[Record]:
-    """Records of a case in the order of what happened; only the agency's where one is given."""
-    wanted = select(Record).where(col(Record.case_id) == case_id)
+    """Records of a case and of those joined with it, as it happened; only the agency's where one is given."""
+    wanted = select(Record).where(col(Record.case_id).in_(together_with(case_id)))
     if agency is not None:
         wanted = wanted.where(col(Record.agency_id) == agency)
     return list(await session.scalars(wanted.order_by(col(Record.happened_at), col(Record.id))))

@@ -6,13 +6,14 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, nulls_last, or_, select, update
+from sqlalchemy import Executable, case, nulls_last, or_, select, update
 from sqlmodel import col
 
 from casework.domain.task import Copy, Facts, State
 from casework.domain.task import Task as TaskRule
 from casework.models import Task
 from casework.repository.exclusions import is_shut_out
+from casework.repository.joined import together_with
 from casework.repository.tables import table_of
 from common.bulk import Rows, insert_rows
 from common.db import Session
@@ -68,12 +69,14 @@ async def list_tasks(
     return list(await session.scalars(wanted))
 
 
-async def find_task(session: Session, case_id: UUID, rule: str) -> Task | None:
-    """A task of this rule in the case; the one whose duty was told first to be due."""
+async def find_task(session: Session, case_id: UUID, rule: str, *, agency: UUID) -> Task | None:
+    """A task of this rule in the case or one joined with it; the agency's own before another's."""
     found = await session.scalars(
         select(Task)
-        .where(col(Task.case_id) == case_id, col(Task.rule) == rule)
-        .order_by(nulls_last(col(Task.due_at)), col(Task.id))
+        .where(col(Task.case_id).in_(together_with(case_id)), col(Task.rule) == rule)
+        .order_by(
+            case((col(Task.assignee) == agency, 0), else_=1), nulls_last(col(Task.due_at)), col(Task.id)
+        )
         .limit(1)
     )
     return found.one_or_none()

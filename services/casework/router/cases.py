@@ -95,4 +95,5 @@ def _shown(view: service.CaseView, desk: Desk, *, with_tasks: bool) -> CaseOut:
             ]
             for duty, said in view.explanations.items()
         },
+        joined=view.joined,
     )

@@ -1,7 +1,7 @@
 """What casework can do. One function, one transaction, opened by whichever door called."""
 
 from casework.service.appointments import PersonSeals, appoint_case_manager, open_employee
-from casework.service.cases import CaseView, get_case, list_cases, list_tasks, open_cases
+from casework.service.cases import CaseView, get_case, join_cases, list_cases, list_tasks, open_cases
 from casework.service.conflicts import lower_conflict, raise_conflict
 from casework.service.explanations import Explaining, take_explanation
 from casework.service.records import Recorded, RecordSeals, add_record, list_records
@@ -16,6 +16,7 @@ __all__ = [
     "add_record",
     "appoint_case_manager",
     "get_case",
+    "join_cases",
     "list_cases",
     "list_records",
     "list_tasks",

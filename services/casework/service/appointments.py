@@ -59,7 +59,8 @@ async def appoint_case_manager(
         AcceptanceInFuture: ``accepted_at`` has not come yet.
     """
     view = await get_case(session, case_id, agency=agency)
-    task = await repository.find_task(session, case_id, APPOINTMENT_RULE)
+    case_id = view.case.id
+    task = await repository.find_task(session, case_id, APPOINTMENT_RULE, agency=agency)
     if task is None and view.is_coordinator:
         raise NoDutyToAppoint
     if task is None or task.assignee != agency or task.obliged not in COORDINATING:

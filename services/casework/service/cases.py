@@ -27,6 +27,8 @@ class CaseView:
         appointment: of the case manager, if there is one.
         coordinators: who coordinates which part; only where one case is asked for.
         explanations: what is said of breached tasks, by duty; only where one case is asked for.
+        joined: further cases of this child that point to this one; only where one case is asked for.
+        coordinated: those of the joined cases, this one included, that the agency coordinates.
     """
 
     case: Case
@@ -35,6 +37,8 @@ class CaseView:
     appointment: Appointment | None
     coordinators: Sequence[ScopedCoordinator] = ()
     explanations: Mapping[UUID, Sequence[Explanation]] = field(default_factory=dict)
+    joined: Sequence[UUID] = ()
+    coordinated: frozenset[UUID] = frozenset()
 
 
 async def open_cases(session: Session, alerts: Sequence[AlertReceived], *, now: Now) -> None:
@@ -55,6 +59,20 @@ async def open_cases(session: Session, alerts: Sequence[AlertReceived], *, now: 
     after_commit(session, tell)
 
 
+async def join_cases(session: Session, heads: Mapping[UUID, UUID], no: int, *, now: Now) -> None:
+    """Let the cases of these alerts point to the case that continues, or stand alone again.
+
+    Args:
+        heads: for each alert the one whose case continues.
+        no: notifier's count; of two tellings the greater counts.
+    """
+    cases = await repository.open_cases(session, [*heads, *heads.values()], now=now())
+    pointing = {cases[alert].id: cases[head].id for alert, head in heads.items()}
+    await repository.point_cases(session, pointing, no)
+    count = sum(case_id != head for case_id, head in pointing.items())
+    after_commit(session, lambda: log.info("cases_joined", count=count, no=no))
+
+
 async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView:
     """The case.
 
@@ -64,19 +82,31 @@ async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView
     case = await repository.find_case(session, case_id, agency=agency)
     if case is None:
         raise CaseUnknown
-    is_coordinator = case.coordinating_agency == agency
-    every = await repository.tasks_of(session, [case_id], agency=None)
-    tasks = every if is_coordinator else [task for task in every if task.assignee == agency]
-    appointments = await repository.appointments_of(session, [case_id])
+    together = await repository.cases_together(session, case.id)
+    # Joining widens nobody's right: who coordinates one of the joined cases sees that one's tasks.
+    coordinated = {each.id for each in together if each.coordinating_agency == agency}
+    every = await repository.tasks_of(session, [each.id for each in together], agency=None)
+    tasks = [task for task in every if task.case_id in coordinated or task.assignee == agency]
+    appointments = await repository.appointments_of(session, [each.id for each in together])
     coordinators = coordinators_of(
-        (task.rule, task.obliged, task.assignee if is_coordinator else None)
+        (task.rule, task.obliged, task.assignee if task.case_id in coordinated else None)
         for task in every
         if task.state in _GOING_ON
     )
     explanations = await repository.explanations_of(
         session, [task.obligation_id for task in tasks if task.breached_at is not None]
     )
-    return CaseView(case, is_coordinator, tasks, appointments.get(case_id), coordinators, explanations)
+    first = next((appointments[each.id] for each in together if each.id in appointments), None)
+    return CaseView(
+        case,
+        case.id in coordinated,
+        tasks,
+        first,
+        coordinators,
+        explanations,
+        tuple(each.id for each in together[1:]),
+        frozenset(coordinated),
+    )
 
 
 async def list_cases(

@@ -77,6 +77,7 @@ async def add_record(
         RecordSuperseded: another record has taken that one's place.
     """
     view = await get_case(session, case_id, agency=agency)
+    case_id = view.case.id
     parts = [
         Part(task.obliged, tuple(task.evidence), task.state) for task in view.tasks if task.assignee == agency
     ]
@@ -126,16 +127,22 @@ async def list_records(
         CaseUnknown: none, or the agency has no part in it.
     """
     view: CaseView = await get_case(session, case_id, agency=agency)
-    rows = await repository.records_of(session, case_id, agency=None if view.is_coordinator else agency)
+    rows = await repository.records_of(session, view.case.id, agency=None if view.coordinated else agency)
     return [
         Recorded(row, seals.unseal_words(row.sealed, row.id) if row.agency_id == agency else None)
         for row in rows
+        if row.agency_id == agency or row.case_id in view.coordinated
     ]
 
 
 async def _check_superseded(session: Session, case_id: UUID, entry: Entry, agency: UUID) -> None:
     former = await repository.find_record(session, entry.supersedes) if entry.supersedes else None
-    if former is None or (former.case_id, former.agency_id, former.kind) != (case_id, agency, entry.kind):
+    heads = await repository.heads_of(session, [former.case_id]) if former else {}
+    if former is None or (heads[former.case_id], former.agency_id, former.kind) != (
+        case_id,
+        agency,
+        entry.kind,
+    ):
         raise RecordUnknown(pointer="#/supersedes")
     if await repository.is_superseded(session, former.id):
         raise RecordSuperseded

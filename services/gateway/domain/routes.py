@@ -68,6 +68,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", "/v1/alerts", "notifier"),
     _route("GET", "/v1/alerts/{id}", "notifier", fallback="intake"),
     _route("GET", "/v1/alerts/{id}/matches", "intake"),
+    _route("GET POST", "/v1/alerts/{id}/joining", "notifier"),
     _route("POST", "/v1/alerts/{id}/corrections", "intake", timeout=30.0),
     _route("POST", "/v1/alerts/{id}/withdrawal", "intake"),
     _route("POST", "/v1/alerts/{id}/rating", "notifier"),

@@ -133,6 +133,12 @@ class Cabinet:
         """Blind index under a key of its own purpose."""
         return blind_index(self._keys.secret("match"), *term)[:TOKEN_BYTES]
 
+    def seal_match(self, pair: tuple[UUID, UUID]) -> str:
+        """AES-256-GCM under the secret that only notifier and intake hold: nobody else proposes a pair."""
+        document = json.dumps([str(each) for each in sorted(pair)])
+        sealed = aead_seal(self._keys.secret("grant"), document.encode(), b"match")
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
     def denial_token(self, alert_id: UUID, mark: str) -> bytes:
         """Another token for every alert: the deny list does not tell who is suspected twice."""
         return self._mac(b"denial", alert_id.bytes, mark.encode())[:TOKEN_BYTES]

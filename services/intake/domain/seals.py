@@ -76,5 +76,8 @@ class Seals(Protocol):
     def match_token(self, term: tuple[str, ...]) -> bytes:
         """Keyed token of a match term."""
 
+    def seal_match(self, pair: tuple[UUID, UUID]) -> str:
+        """Two alerts that share a term, for notifier to believe."""
+
     def denial_token(self, alert_id: UUID, mark: str) -> bytes:
         """Keyed token of somebody who is shut out of one alert."""

@@ -10,6 +10,7 @@ from intake.service.alerts import (
     receive_alert,
     receive_report,
     take_denials,
+    take_verdict,
 )
 from intake.service.content import open_content
 from intake.service.corrections import Corrected, correct_alert, withdraw_alert
@@ -27,5 +28,6 @@ __all__ = [
     "receive_alert",
     "receive_report",
     "take_denials",
+    "take_verdict",
     "withdraw_alert",
 ]

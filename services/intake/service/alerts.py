@@ -56,6 +56,8 @@ class Proposal:
     alert: UUID
     received_on: str
     shared: tuple[str, ...]
+    state: str
+    match: str
 
 
 @dataclass(frozen=True)
@@ -260,11 +262,14 @@ async def list_matches(
     matches = await repository.list_matches(session, alert.id, limit=MOST_MATCHES)
     others = await repository.list_alerts(session, [match.alert_id for match in matches])
     shut = await find_denied(session, room, [other.id for other in others], caller)
+    verdicts = await repository.list_verdicts(session, alert.id)
     return tuple(
         Proposal(
             alert=room.seals.handle(other.id, caller.agency),
             received_on=reports.local_day(other.received_at).isoformat(),
             shared=tuple(match.kind for match in matches if match.alert_id == other.id),
+            state=verdicts.get(other.id, "proposed"),
+            match=room.seals.seal_match((alert.id, other.id)),
         )
         for other in others
         if other.id not in shut and caller.territory in {other.facts["territory"], "KZ"}
@@ -288,6 +293,11 @@ async def take_denials(
     """
     tokens = [room.seals.denial_token(alert_id, mark) for mark in room.seals.open_denials(alert_id, sealed)]
     await repository.change_denials(session, alert_id, tokens, raised_at=raised_at, lifted_at=lifted_at)
+
+
+async def take_verdict(session: Session, pair: tuple[UUID, UUID], state: str, no: int) -> None:
+    """A person has joined two alerts, parted them, or found that they are not about one child."""
+    await repository.put_verdict(session, pair, state, no)
 
 
 async def forget_keys(session: Session, *, now: datetime) -> None:

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CONFLICT_LOWERED = "conflict_lowered"
     LOCK_LIFTED = "lock_lifted"
     UNFOUNDED = "unfounded"
+    PARTING = "parting"
 
 
 class State(StrEnum):

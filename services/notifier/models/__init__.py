@@ -16,6 +16,7 @@ from notifier.models.directory import (
 from notifier.models.evidence import evidence
 from notifier.models.exclusions import exclusions
 from notifier.models.facts import later_facts
+from notifier.models.joinings import alert_groups, joinings, turns
 from notifier.models.locks import parent_locks
 from notifier.models.metadata import METADATA
 from notifier.models.periods import period_returns, period_watermarks, periods
@@ -28,6 +29,7 @@ __all__ = [
     "METADATA",
     "absences",
     "agencies",
+    "alert_groups",
     "alert_handles",
     "alerts",
     "attempts",
@@ -43,6 +45,7 @@ __all__ = [
     "evidence",
     "exclusions",
     "fact_versions",
+    "joinings",
     "later_facts",
     "mandates",
     "notices",
@@ -56,4 +59,5 @@ __all__ = [
     "receipts",
     "redrives",
     "security_events",
+    "turns",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy import case, func, insert, select, update
 
 from common.bulk import insert_rows
 from common.db import Session, lock_due
-from notifier.domain.delivery import Fact, Outcome, Reason, State, states_before
+from notifier.domain.delivery import FINAL, Fact, Outcome, Reason, State, states_before
 from notifier.domain.escalation import Rung
 from notifier.models import attempts, deliveries, notices
 from notifier.repository.claims import Moved
@@ -238,6 +238,17 @@ class Unrouted:
     bodies: tuple[str, ...]
     urgency: int
     deadline: datetime | None
+
+
+async def lock_of_alert(session: Session, alert_id: UUID) -> None:
+    """All that may still change of an alert's deliveries, locked in one order until the transaction ends."""
+    query = (
+        select(deliveries.c.id)
+        .where(deliveries.c.alert_id == alert_id, deliveries.c.state.not_in(list(FINAL)))
+        .order_by(deliveries.c.id)
+        .with_for_update()
+    )
+    await session.execute(query)
 
 
 async def lock_unrouted(session: Session, alert_id: UUID) -> list[Unrouted]:

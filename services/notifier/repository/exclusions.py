@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select, union_all, update
 
 from common.db import Session, insert_ignore
 from notifier.domain.delivery import Fact, Outcome, State, states_before
 from notifier.domain.exclusion import Exclusion, Held
 from notifier.models import (
     agencies,
+    alert_groups,
     alert_handles,
     attempts,
     deliveries,
@@ -33,18 +34,31 @@ async def add_exclusions(session: Session, rows: Sequence[Mapping[str, Any]]) ->
 async def list_in_force(
     session: Session, agency_ids: Collection[UUID], alert_ids: Collection[UUID] | None
 ) -> list[Exclusion]:
-    """Exclusions that may cover these agencies; of these alerts, or of every alert that one of them knows."""
-    query = select(
-        exclusions.c.alert_id, exclusions.c.agency_id, exclusions.c.role, exclusions.c.territory
-    ).where(
+    """Exclusions that may cover these agencies; of these alerts, or of every alert that one of them knows.
+
+    What stands for one of several joined alerts stands for each of them.
+    """
+    standing = (
         exclusions.c.state == "in_force",
         or_(exclusions.c.agency_id.is_(None), exclusions.c.agency_id.in_(list(agency_ids))),
     )
+    whom = (exclusions.c.agency_id, exclusions.c.role, exclusions.c.territory)
+    asked: Any
     if alert_ids is None:
-        known = select(alert_handles.c.alert_id).where(alert_handles.c.agency_id.in_(list(agency_ids)))
-        query = query.where(exclusions.c.alert_id.in_(known))
+        asked = select(alert_handles.c.alert_id).where(alert_handles.c.agency_id.in_(list(agency_ids)))
     else:
-        query = query.where(exclusions.c.alert_id.in_(list(alert_ids)))
+        asked = list(alert_ids)
+    other = alert_groups.alias("other")
+    query = union_all(
+        select(exclusions.c.alert_id, *whom).where(*standing, exclusions.c.alert_id.in_(asked)),
+        select(alert_groups.c.alert_id, *whom).where(
+            *standing,
+            alert_groups.c.alert_id.in_(asked),
+            other.c.head_id == alert_groups.c.head_id,
+            other.c.alert_id != alert_groups.c.alert_id,
+            exclusions.c.alert_id == other.c.alert_id,
+        ),
+    )
     return [Exclusion(*row) for row in (await session.execute(query)).all()]
 
 
@@ -131,6 +145,16 @@ async def list_exclusions(session: Session, alert_id: UUID) -> list[Stored]:
     query = select(*_STORED).where(exclusions.c.alert_id == alert_id)
     rows = (await session.execute(query.order_by(exclusions.c.since, exclusions.c.mark))).all()
     return [Stored(*tuple(row)) for row in rows]
+
+
+async def list_marks(session: Session, alert_ids: Collection[UUID]) -> list[tuple[UUID, str]]:
+    """What is in force, each with the alert for which it was said."""
+    found = await session.execute(
+        select(exclusions.c.alert_id, exclusions.c.mark)
+        .where(exclusions.c.alert_id.in_(list(alert_ids)), exclusions.c.state == "in_force")
+        .order_by(exclusions.c.alert_id, exclusions.c.mark)
+    )
+    return [(row[0], row[1]) for row in found.all()]
 
 
 async def set_exclusion(session: Session, exclusion_id: UUID, values: Mapping[str, Any]) -> None:

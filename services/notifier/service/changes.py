@@ -27,19 +27,21 @@ from notifier.domain.planning import Plan, PlannedDelivery, PlannedDuty
 from notifier.domain.schedule import BY_ORDER, ORDER, Urgency
 from notifier.repository import alerts as alert_rows
 from notifier.repository import changes as change_rows
-from notifier.repository import exclusions as exclusion_rows
+from notifier.repository import deliveries as delivery_rows
 from notifier.repository import facts as fact_rows
+from notifier.repository import joinings as joining_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.alerts import AlertRow
 from notifier.repository.changes import Change, Way
 from notifier.repository.obligations import UNMET, Row
 from notifier.repository.records import act, add_acts
-from notifier.service.conflicts import take_effect
+from notifier.service.conflicts import standing_of, take_effect
 from notifier.service.desk import Desk
 from notifier.service.escalation import SUPERIOR_BODY
-from notifier.service.exclusions import shut_out, store_implied
+from notifier.service.exclusions import store_implied
 from notifier.service.ledger import facts_of
 from notifier.service.opening import Prepared, alert_facts, key_of, lay_down, prepare
+from notifier.service.parents import share_with_joined
 from notifier.service.planning import open_routing
 
 ROWS = 50
@@ -112,8 +114,11 @@ async def settle_waiting(session: Session, desk: Desk, *, now: datetime) -> int:
 async def settle(session: Session, desk: Desk, alert_id: UUID, *, now: datetime) -> None:
     """Let what is new of an alert's changes take effect, in order; nothing while it is not planned.
 
-    Duties are locked before their alert, as everybody does who sends a notice of theirs.
+    The turn comes first: a correction may shut somebody out, or lock. Deliveries, duties and the alert follow
+    in the order of the whole house.
     """
+    await joining_rows.take_turn(session)
+    await delivery_rows.lock_of_alert(session, alert_id)
     await obligation_rows.lock_of_alert(session, alert_id)
     if await alert_rows.lock_alert(session, alert_id) is None:
         return
@@ -143,6 +148,7 @@ async def settle(session: Session, desk: Desk, alert_id: UUID, *, now: datetime)
             ],
         )
         log.info("alert_changed", alert_id=str(alert_id), change=change.kind)
+    await share_with_joined(session, desk, alert_id, now=now)
 
 
 async def _apply(session: Session, desk: Desk, alert_id: UUID, change: Change, *, now: datetime) -> None:
@@ -236,11 +242,12 @@ async def _shut_out_more(
     _, implicated = open_routing(desk, alert.id, change.routing or b"")
     relation = str((change.facts or alert.facts).get("offender_relation", "unknown"))
     more = implied(alert.id, relation=relation, implicated=implicated, place=alert.territory)
-    concerned = await exclusion_rows.list_concerned(session, alert.id)
-    already = {agency for _, agency in await shut_out(session, concerned, alerts=[alert.id])}
+    if not more:
+        return
+    before = await standing_of(session, alert.id)
     await store_implied(session, more, raised_by="correction", since=now)
-    if more:
-        await take_effect(session, desk, alert, [each.mark for each in more], already, now=now)
+    told = [(alert.id, each.mark) for each in more]
+    await take_effect(session, desk, dict.fromkeys(before, told), before, now=now)
 
 
 def _with_state(planned: PlannedDuty, author: UUID | None) -> PlannedDuty:

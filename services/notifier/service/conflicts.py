@@ -2,10 +2,11 @@
 
 Raising takes effect with its commit: what waits for the organisation is cancelled, what it was sent is
 hidden, what it owed or should have been told passes to another body, and what it knew already is written
-down. Lowering opens the doors again; nothing that passed to another body comes back by itself.
+down. Lowering opens the doors again; nothing that passed to another body comes back by itself. What is said
+of one of several joined alerts holds for all of them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,8 +22,10 @@ from notifier.domain.exclusion import Exclusion
 from notifier.domain.notice import instant
 from notifier.domain.proposal import Kind, Proposal
 from notifier.errors import AlertUnknown, ConflictNotYours, ConflictUnknown, SecondPersonNeeded
+from notifier.repository import alerts as alert_rows
 from notifier.repository import exclusions as exclusion_rows
-from notifier.repository.alerts import AlertRow
+from notifier.repository import joinings as joining_rows
+from notifier.repository import obligations as obligation_rows
 from notifier.repository.exclusions import Sent, Stored
 from notifier.repository.records import act, add_acts
 from notifier.service import proposals
@@ -34,6 +37,9 @@ from notifier.service.reading import Seen
 
 COORDINATING = frozenset({"regional_child_rights_body", "guardianship_body"})
 POLICE = "internal_affairs"
+
+Said = tuple[UUID, str]
+"""An exclusion: the alert of which it was said, and its mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,7 @@ async def raise_conflict(
     nothing.
     """
     alert = seen.alert
-    concerned = await exclusion_rows.list_concerned(session, alert.id)
-    already = {agency for _, agency in await shut_out(session, concerned, alerts=[alert.id])}
+    before = await standing_of(session, alert.id)
     row = row_of(exclusion, raised_by=await _role_of(session, alert.id, caller), since=now)
     row["reason"] = aead_seal(desk.keys.secret("vault"), reason.encode(), _aad(alert.id, exclusion.mark))
     is_new = bool(await exclusion_rows.add_exclusions(session, [row]))
@@ -74,7 +79,8 @@ async def raise_conflict(
         row["since"] = max(now, (known.lifted_at or now) + timedelta(microseconds=1))
         values = {name: row[name] for name in ("since", "raised_by", "reason", "state", "lifted_at")}
         await exclusion_rows.set_exclusion(session, known.id, values)
-    known_by = await take_effect(session, desk, alert, [exclusion.mark], already, now=now)
+    told = [(alert.id, exclusion.mark)]
+    known_by = await take_effect(session, desk, dict.fromkeys(before, told), before, now=now)
     stored = await exclusion_rows.lock_exclusion(session, alert.id, exclusion.mark)
     if stored is None:
         raise AlertUnknown
@@ -84,41 +90,100 @@ async def raise_conflict(
     return Raised(stored, is_new=True)
 
 
+async def standing_of(session: Session, alert_id: UUID) -> dict[UUID, frozenset[UUID]]:
+    """Who is shut out of an alert and of those joined with it; nobody else changes that meanwhile."""
+    await joining_rows.take_turn(session)
+    return await shut_out_now(session, await joining_rows.members_of(session, [alert_id]))
+
+
+async def shut_out_now(session: Session, alert_ids: Collection[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """For each alert those of its parties that are shut out."""
+    found = {}
+    for alert_id in sorted(alert_ids):
+        concerned = await exclusion_rows.list_concerned(session, alert_id)
+        pairs = await shut_out(session, concerned, alerts=[alert_id])
+        found[alert_id] = frozenset(agency for _, agency in pairs)
+    return found
+
+
 async def take_effect(
     session: Session,
     desk: Desk,
-    alert: AlertRow,
-    marks: Sequence[str],
-    already: Collection[UUID],
+    said: Mapping[UUID, Sequence[Said]],
+    before: Mapping[UUID, Collection[UUID]],
     *,
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """Make exclusions that were just stored true for everything, and tell the others.
+    """Make exclusions that were just stored, or have just come to count, true for everything.
 
     Args:
-        already: agencies that were shut out before.
+        said: by alert, what is new for it, and of which alert it was said.
+        before: by alert, agencies that were shut out before.
 
     Returns:
         What those who are shut out now had in hand; it is kept with each exclusion.
     """
-    passed = await pass_on(session, desk, alert.id, already, now=now)
-    known_by = _known(desk, alert.id, alert.routing, alert.received_at, passed.agencies, passed.sent)
-    at = now
-    for mark in marks:
-        stored = await exclusion_rows.lock_exclusion(session, alert.id, mark)
-        if stored is not None and passed.agencies:
-            at = max(at, stored.since)
-            await exclusion_rows.set_exclusion(session, stored.id, {"known": known_by})
-    await tell_raised(session, desk, alert.id, marks, passed.agencies, passed.assignees, at=at)
-    await add_acts(
-        session,
-        [
-            act("conflict.known", at=now, alert_id=alert.id, subject_id=UUID(each["delivery"]))
-            for each in known_by
-            if "delivery" in each
-        ],
-    )
-    return known_by
+    every: list[dict[str, Any]] = []
+    await lock_several(session, list(said), before)
+    for alert_id in sorted(said):
+        alert = await alert_rows.find_alert(session, alert_id)
+        if alert is None or not said[alert_id]:
+            continue
+        passed = await pass_on(session, desk, alert.id, before[alert_id], now=now)
+        known_by = _known(desk, alert.id, alert.routing, alert.received_at, passed.agencies, passed.sent)
+        at = now
+        for source, mark in said[alert_id]:
+            stored = await exclusion_rows.lock_exclusion(session, source, mark)
+            if stored is not None and passed.agencies:
+                at = max(at, stored.since)
+                others = [each for each in stored.known if each not in known_by]
+                await exclusion_rows.set_exclusion(session, stored.id, {"known": [*others, *known_by]})
+        marks = sorted({mark for _, mark in said[alert_id]})
+        await tell_raised(session, desk, alert.id, marks, passed.agencies, passed.assignees, at=at)
+        await add_acts(
+            session,
+            [
+                act("conflict.known", at=now, alert_id=alert.id, subject_id=UUID(each["delivery"]))
+                for each in known_by
+                if "delivery" in each
+            ],
+        )
+        every += known_by
+    return every
+
+
+async def lock_several(
+    session: Session, alert_ids: Collection[UUID], before: Mapping[UUID, Collection[UUID]]
+) -> None:
+    """Lock what several alerts have, kind by kind, as the whole house does; one alone as it comes."""
+    if len(alert_ids) < 2:
+        return
+    shut = await shut_out_now(session, alert_ids)
+    for alert_id in sorted(alert_ids):
+        await exclusion_rows.lock_sent(session, alert_id, shut[alert_id] - set(before[alert_id]))
+    for alert_id in sorted(alert_ids):
+        await obligation_rows.lock_of_alert(session, alert_id)
+    for alert_id in sorted(alert_ids):
+        await alert_rows.lock_alert(session, alert_id)
+
+
+async def tell_lowered(
+    session: Session,
+    desk: Desk,
+    marks: Mapping[UUID, Sequence[str]],
+    before: Mapping[UUID, frozenset[UUID]],
+    *,
+    at: datetime,
+) -> None:
+    """Tell intake and casework whom they may answer again, by alert."""
+    after = await shut_out_now(session, list(marks))
+    for alert_id, some in sorted(marks.items()):
+        if not some:
+            continue
+        let_in = before[alert_id] - after[alert_id]
+        denied, closed = seal_conflict(desk, alert_id, sorted(some), let_in, {})
+        event = ConflictLowered(alert_id=alert_id, lowered_at=at, denied=denied, shut_out=closed)
+        await publish(session, event, subject=alert_id, now=lambda: at)
 
 
 async def propose_lowering(
@@ -165,8 +230,9 @@ async def lower_conflict(
         ProposalUnknown: there is none, or it expired.
         SecondPersonNeeded: the same person, or a person of the same body.
     """
-    side = await side_of(session, seen.alert.id, caller)
     alert_id = seen.alert.id
+    before = await standing_of(session, alert_id)
+    side = await side_of(session, alert_id, caller)
     agreed = await proposals.confirm(
         session, desk, replace(caller, agency=None), Kind.CONFLICT_LOWERED, alert_id, proposal_id,
         alert_id=alert_id, now=now,
@@ -178,15 +244,11 @@ async def lower_conflict(
         raise ConflictUnknown
     if not agreed.is_new or stored.state != "in_force":
         return stored
-    concerned = await exclusion_rows.list_concerned(session, alert_id)
-    before = await shut_out(session, concerned, alerts=[alert_id])
     at = max(now, stored.since + timedelta(microseconds=1))
     await exclusion_rows.set_exclusion(session, stored.id, {"state": "lifted", "lifted_at": at})
-    after = await shut_out(session, concerned, alerts=[alert_id])
-    let_in = {agency for _, agency in before - after}
-    denied, closed = seal_conflict(desk, alert_id, [stored.mark], let_in, {})
-    event = ConflictLowered(alert_id=alert_id, lowered_at=at, denied=denied, shut_out=closed)
-    await publish(session, event, subject=alert_id, now=lambda: now)
+    # Said of another of the joined alerts as well, it stays.
+    if all(mark != stored.mark for _, mark in await exclusion_rows.list_marks(session, list(before))):
+        await tell_lowered(session, desk, dict.fromkeys(before, (stored.mark,)), before, at=at)
     await add_acts(
         session,
         [

@@ -4,10 +4,11 @@ Under the lock no duty has a parent as recipient: it lies beside the duties, wit
 Lifting opens it from that moment; a lock that comes late withholds what is open (trust §4.6).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from common.db import Session
 from common.identity import Principal
@@ -25,6 +26,7 @@ from notifier.errors import AlertUnknown, LockNotYours
 from notifier.repository import alerts as alert_rows
 from notifier.repository import exclusions as exclusion_rows
 from notifier.repository import facts as fact_rows
+from notifier.repository import joinings as joining_rows
 from notifier.repository import locks as lock_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.alerts import AlertRow
@@ -41,6 +43,8 @@ from notifier.service.routing import tell_assignees, withhold_duties
 FAMILY = frozenset({"parent", "guardian", "relative", "household_member"})
 """Relations of an alleged offender that lock by themselves."""
 LOCKED = "do_not_notify_parents"
+SHARED = "joined"
+"""The reason of a lock that came from another alert about the same child."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,44 @@ async def lock_parents(
 ) -> Lock:
     """Withhold every duty towards the parents from now on; a lock that stands stays as it is.
 
-    Anybody who was told may do it: it only ever keeps something back.
+    Anybody who was told may do it: it only ever keeps something back. It holds for every joined alert.
     """
-    duties, alert = await _take(session, seen)
+    for alert_id in await _together(session, seen.alert.id):
+        await _lock(session, desk, alert_id, reason, actor=caller.subject, now=now)
+    alert = await alert_rows.find_alert(session, seen.alert.id) or seen.alert
+    return Lock(locked=True, since=await _since(session, alert))
+
+
+async def share_lock(
+    session: Session, desk: Desk, alert_ids: Collection[UUID], *, actor: str, now: datetime
+) -> None:
+    """One of several joined alerts is locked: so are all. The turn must be held, what they have locked."""
+    alerts = [await alert_rows.find_alert(session, alert_id) for alert_id in sorted(alert_ids)]
+    free = [alert for alert in alerts if alert is not None and not is_locked(alert_facts(alert))]
+    if len(free) < len(alerts):
+        for alert in free:
+            await _lock(session, desk, alert.id, SHARED, actor=actor, now=now)
+
+
+async def share_with_joined(session: Session, desk: Desk, alert_id: UUID, *, now: datetime) -> None:
+    """What was learned of an alert may have locked it: then every alert joined with it is."""
+    alert = await alert_rows.find_alert(session, alert_id)
+    if alert is None or not is_locked(alert_facts(alert)):
+        return
+    members = await joining_rows.members_of(session, [alert_id])
+    if len(members) > 1:
+        await share_lock(session, desk, members, actor="dabyl", now=now)
+
+
+async def _lock(
+    session: Session, desk: Desk, alert_id: UUID, reason: str, *, actor: str, now: datetime
+) -> None:
+    duties, alert = await _take(session, alert_id)
     facts = alert_facts(alert)
     if facts.parent_lock:
-        return Lock(locked=True, since=await _since(session, alert))
+        return
     after = replace(facts, parent_lock=True)
-    await _note(session, desk, caller, alert, after, reason, now=now)
+    await _note(session, desk, actor, alert, after, reason, now=now)
     open_now = [row for row in duties if row.recipient == PARENTS and row.state in UNMET]
     await withhold_duties(session, alert.id, [(row, LOCKED) for row in open_now], now=now)
     known = {(row["rule"], row["obliged"]) for row in alert.withheld if row["recipient"] == PARENTS}
@@ -78,7 +112,6 @@ async def lock_parents(
     if more:
         await alert_rows.set_alert(session, alert.id, {"withheld": [*alert.withheld, *more]})
     log.info("parents_locked", alert_id=str(alert.id), count=len(open_now))
-    return Lock(locked=True, since=now)
 
 
 async def propose_lifting(
@@ -107,16 +140,30 @@ async def lift_lock(
         LockNotYours: another body asks.
         ProposalUnknown, SecondPersonNeeded, ProposalExpired: see ``proposals.confirm``.
     """
+    together = await _together(session, seen.alert.id)
     await _require_coordinating(session, seen, caller)
-    duties, alert = await _take(session, seen)
+    for alert_id in together:
+        await _take(session, alert_id)
+    alert_id = seen.alert.id
     agreed = await confirm(
-        session, desk, caller, Kind.LOCK_LIFTED, alert.id, proposal_id, alert_id=alert.id, now=now
+        session, desk, caller, Kind.LOCK_LIFTED, alert_id, proposal_id, alert_id=alert_id, now=now
     )
+    if agreed.is_new:
+        for each in together:
+            await _lift(session, desk, each, agreed.reason, actor=caller.subject, now=now)
+    alert = await alert_rows.find_alert(session, alert_id) or seen.alert
+    return Lock(locked=is_locked(alert_facts(alert)), since=await _since(session, alert))
+
+
+async def _lift(
+    session: Session, desk: Desk, alert_id: UUID, reason: str, *, actor: str, now: datetime
+) -> None:
+    duties, alert = await _take(session, alert_id)
     facts = alert_facts(alert)
-    if not agreed.is_new or not is_locked(facts):
-        return Lock(locked=is_locked(facts), since=await _since(session, alert))
+    if not is_locked(facts):
+        return
     after = replace(facts, parent_lock=False)
-    await _note(session, desk, caller, alert, after, agreed.reason, now=now)
+    await _note(session, desk, actor, alert, after, reason, now=now)
     kept = [row for row in alert.withheld if row["recipient"] != PARENTS]
     await alert_rows.set_alert(session, alert.id, {"withheld": kept})
     alert = await alert_rows.lock_alert(session, alert.id) or alert
@@ -131,7 +178,6 @@ async def lift_lock(
             await open_duties(session, desk, alert, told, since=now, now=now)
     await tell_assignees(session, desk, alert, now=now)
     log.info("parents_lock_lifted", alert_id=str(alert.id))
-    return Lock(locked=False, since=now)
 
 
 async def _towards_parents(
@@ -174,9 +220,15 @@ async def _reopen(
         )
 
 
-async def _take(session: Session, seen: Seen) -> tuple[list[Row], AlertRow]:
-    duties = await obligation_rows.lock_of_alert(session, seen.alert.id)
-    alert = await alert_rows.lock_alert(session, seen.alert.id)
+async def _together(session: Session, alert_id: UUID) -> list[UUID]:
+    """An alert and all that are joined with it, while nobody else joins or parts."""
+    await joining_rows.take_turn(session)
+    return sorted(await joining_rows.members_of(session, [alert_id]))
+
+
+async def _take(session: Session, alert_id: UUID) -> tuple[list[Row], AlertRow]:
+    duties = await obligation_rows.lock_of_alert(session, alert_id)
+    alert = await alert_rows.lock_alert(session, alert_id)
     if alert is None:
         raise AlertUnknown
     return duties, alert
@@ -185,7 +237,7 @@ async def _take(session: Session, seen: Seen) -> tuple[list[Row], AlertRow]:
 async def _note(
     session: Session,
     desk: Desk,
-    caller: Principal,
+    actor: str,
     alert: AlertRow,
     facts: Facts,
     reason: str,
@@ -201,7 +253,7 @@ async def _note(
     )
     await alert_rows.set_alert(session, alert.id, {"facts": facts_row(facts)})
     what = "parents.locked" if locked else "parents.lock_lifted"
-    await add_acts(session, [act(what, at=now, actor=caller.subject, alert_id=alert.id, subject_id=lock_id)])
+    await add_acts(session, [act(what, at=now, actor=actor, alert_id=alert.id, subject_id=lock_id)])
 
 
 async def _since(session: Session, alert: AlertRow) -> datetime:

@@ -30,6 +30,11 @@ BODIES: dict[str, Sequence[dict[str, Any]]] = {
         },
     ),
     "conflicts": ({"agency": str(UUID(int=7)), "reason": "x"}, {"confirms": str(UUID(int=7))}),
+    "joining": (
+        {"other": str(UUID(int=7)), "match": "A" * 40, "is_same": True},
+        {"other": str(UUID(int=7)), "reason": "x"},
+        {"confirms": str(UUID(int=7))},
+    ),
     "case-manager": ({"employee": PERSON},),
 }
 """What a door is asked with beside nothing at all, by the last word of its path."""

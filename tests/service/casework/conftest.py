@@ -57,7 +57,7 @@ def bring(app: FastAPI, now: FrozenNow) -> Bring:
     async def take(*events: Event, event_id: UUID | None = None) -> list[bool]:
         taken = []
         for event in events:
-            about: UUID = event.alert_id  # type: ignore[attr-defined]  # every event read here has one
+            about: UUID = getattr(event, "alert_id", None) or event.pair[0]  # type: ignore[attr-defined]  # every event read here has one of both
             taken.append(await inbox.take(encode(Envelope(event_id or uuid4(), event, now(), about, None))))
         return taken
 

@@ -1,5 +1,6 @@
 """Who may read what: status, matches, content. Hidden and missing look the same."""
 
+import base64
 import json
 from datetime import timedelta
 from typing import Any
@@ -11,10 +12,13 @@ from sqlalchemy import select, update
 
 from access import BODIES
 from common.contracts.intake import ContentOpened
+from common.contracts.notifier import JoiningDeclined, JoiningMade, JoiningUndone
 from common.ids import pairwise
+from common.sealing import aead_open
 from intake.models import child_records, openings
 from tests.factories.intake import CANARIES, a_child, a_grant, an_alert_body
 from tests.service.intake.conftest import Intake
+from tests.service.intake.test_conflicts import take
 
 POLICE = ("internal_affairs",)
 REGIONAL = ("regional_child_rights_body",)
@@ -340,6 +344,32 @@ async def test_the_coordinating_body_is_told_of_alerts_about_the_same_child(inta
     assert {item["received_on"] for item in found.values()} == {intake.now().date().isoformat()}
     for canary in CANARIES.values():
         assert canary not in answer.text
+
+
+async def test_a_match_says_what_a_person_made_of_it(intake: Intake) -> None:
+    """In whatever order notifier is heard; what is handed in with the decision opens as this pair alone."""
+    _, first = await reported(intake)
+    _, second = await reported(intake)
+    own = (await intake.open_content(first, REGIONAL)).json()["alert"]
+    low, high = sorted((first, second))
+
+    async def state() -> str:
+        [item] = (await matches(intake, own)).json()["items"]
+        sealed = base64.urlsafe_b64decode(item["match"] + "=" * (-len(item["match"]) % 4))
+        opened = aead_open(intake.keys.secret("grant"), sealed, b"match")
+        assert json.loads(opened) == [str(low), str(high)]
+        return str(item["state"])
+
+    at = intake.now()
+    declined = JoiningDeclined(pair=(low, high), no=1, at=at)
+    made = JoiningMade(pair=(low, high), heads=(), no=2, at=at)
+    undone = JoiningUndone(pair=(low, high), heads=(), no=3, at=at)
+    assert await state() == "proposed"
+    for event, expected in (
+        (declined, "apart"), (made, "joined"), (declined, "joined"), (undone, "apart"), (made, "apart"),
+    ):  # fmt: skip
+        await take(intake, event)
+        assert await state() == expected
 
 
 async def test_matches_are_for_who_coordinates_and_was_told(intake: Intake) -> None:

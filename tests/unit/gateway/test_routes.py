@@ -14,6 +14,7 @@ ID = "6ee18e1e-c8ab-437a-af08-dace185da870"
         ("GET", "/v1/alerts", "notifier"),
         ("GET", f"/v1/alerts/{ID}", "notifier"),
         ("GET", f"/v1/alerts/{ID}/matches", "intake"),
+        ("POST", f"/v1/alerts/{ID}/joining", "notifier"),
         ("GET", f"/v1/deliveries/{ID}/content", "intake"),
         ("POST", f"/v1/deliveries/{ID}/receipt", "notifier"),
         ("DELETE", f"/v1/endpoints/{ID}", "registry"),
