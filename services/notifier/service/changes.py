@@ -39,6 +39,7 @@ from notifier.service.conflicts import standing_of, take_effect
 from notifier.service.desk import Desk
 from notifier.service.escalation import SUPERIOR_BODY
 from notifier.service.exclusions import store_implied
+from notifier.service.holds import release_threatened
 from notifier.service.ledger import facts_of
 from notifier.service.opening import Prepared, alert_facts, key_of, lay_down, prepare
 from notifier.service.parents import share_with_joined
@@ -148,6 +149,7 @@ async def settle(session: Session, desk: Desk, alert_id: UUID, *, now: datetime)
             ],
         )
         log.info("alert_changed", alert_id=str(alert_id), change=change.kind)
+    await release_threatened(session, desk, alert_id, now=now)
     await share_with_joined(session, desk, alert_id, now=now)
 
 

@@ -102,6 +102,38 @@ async def test_under_a_direct_threat_everything_leaves_at_once(house: House) -> 
         assert (row.hold, row.needs_a_person) == (None, None)
 
 
+@pytest.mark.parametrize("clustered", [False, True])
+async def test_a_direct_threat_that_is_learned_while_it_waits_lets_it_go(
+    house: House, now: FrozenNow, clustered: bool
+) -> None:
+    """The hub re-rates instead of releasing: nobody waits for the quarter of an hour, nor for a person."""
+    alert = await reported(house, clustered=clustered)
+    now.move(timedelta(minutes=2))
+    path = f"/v1/alerts/{handle(house, alert, HUB)}/rating"
+    other = await house.client.post(
+        path, json={"reason": "x", "needs_medical_care": True}, headers=house.as_agency(HUB)
+    )
+    assert other.status_code == 200, other.text
+    [row] = await house.rows(alerts, id=alert)
+    assert row.released_at is None, "not every re-rating lets it go"
+    assert "regional_child_rights_body" not in await roles(house)
+    threat = await house.client.post(
+        path, json={"reason": "x", "direct_threat": True}, headers=house.as_agency(HUB)
+    )
+    assert threat.status_code == 200, threat.text
+    sent = await house.rows(deliveries)
+    assert {row.role for row in sent} >= {HUB, POLICE, "regional_child_rights_body"}
+    assert not await house.rows(obligations, is_held=True)
+    [row] = await house.rows(alerts, id=alert)
+    assert (row.released_at, row.released_by, row.needs_a_person) == (now(), "dabyl", None)
+    assert len([row for row in sent if row.role == POLICE and row.notice_no == 1]) == 1
+    now.at = T0 + HELD
+    await turner(house.ledger)()
+    assert (await release(house, alert)).status_code == 200
+    assert {row.id for row in await house.rows(deliveries)} >= {row.id for row in sent}
+    assert len(await house.rows(deliveries)) == len(sent), "once"
+
+
 async def test_a_clustered_report_waits_for_a_person_with_an_alarm(house: House, now: FrozenNow) -> None:
     alert = await reported(house, clustered=True)
     assert await roles(house) == {HUB}
