@@ -112,16 +112,21 @@ async def settle_waiting(session: Session, desk: Desk, *, now: datetime) -> int:
     return len(found)
 
 
-async def settle(session: Session, desk: Desk, alert_id: UUID, *, now: datetime) -> None:
-    """Let what is new of an alert's changes take effect, in order; nothing while it is not planned.
+async def lock_whole(session: Session, alert_id: UUID) -> AlertRow | None:
+    """Lock an alert with all that a change of it may touch, in the order of the whole house.
 
-    The turn comes first: a correction may shut somebody out, or lock. Deliveries, duties and the alert follow
-    in the order of the whole house.
+    The turn comes first, because a correction may shut somebody out, or lock; deliveries, duties and the alert
+    follow.
     """
     await joining_rows.take_turn(session)
     await delivery_rows.lock_of_alert(session, alert_id)
     await obligation_rows.lock_of_alert(session, alert_id)
-    if await alert_rows.lock_alert(session, alert_id) is None:
+    return await alert_rows.lock_alert(session, alert_id)
+
+
+async def settle(session: Session, desk: Desk, alert_id: UUID, *, now: datetime) -> None:
+    """Let what is new of an alert's changes take effect, in order; nothing while it is not planned."""
+    if await lock_whole(session, alert_id) is None:
         return
     every = await change_rows.list_changes(session, [alert_id])
     newest = max(

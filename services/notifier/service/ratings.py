@@ -12,11 +12,9 @@ from common.sealing import aead_seal
 from notifier.domain.change import FINDERS, RATERS, ChangeKind, may, with_known
 from notifier.domain.proposal import Kind, Proposal
 from notifier.errors import FindingNotYours, RatingNotYours
-from notifier.repository import alerts as alert_rows
 from notifier.repository import changes as change_rows
-from notifier.repository import obligations as obligation_rows
 from notifier.repository.directory import find_directory
-from notifier.service.changes import row_of, take_change
+from notifier.service.changes import lock_whole, row_of, take_change
 from notifier.service.desk import Desk
 from notifier.service.ledger import facts_row
 from notifier.service.opening import alert_facts
@@ -47,8 +45,7 @@ async def rate_alert(
     seen = await see_alert(session, caller, handle)
     if not seen.is_reporter and not may(caller.bodies, RATERS, regional_body=_has_regional_body(seen)):
         raise RatingNotYours
-    await obligation_rows.lock_of_alert(session, seen.alert.id)
-    alert = await alert_rows.lock_alert(session, seen.alert.id) or seen.alert
+    alert = await lock_whole(session, seen.alert.id) or seen.alert
     directory = await find_directory(session, alert.territory)
     known = facts_row(alert_facts(alert))
     after = with_known(known, learned) | {

@@ -40,6 +40,8 @@ from notifier.service.planning import open_routing, seal_assignees, store
 
 async def route_alert(session: Session, desk: Desk, alert_id: UUID, *, now: datetime) -> set[UUID]:
     """Address those deliveries of an alert that nobody held; returns the ones that found their agency."""
+    # Naming a holder changes duties: they come before their alert.
+    await obligation_rows.lock_of_alert(session, alert_id)
     alert = await alert_rows.lock_alert(session, alert_id)
     if alert is None:
         return set()
