@@ -115,8 +115,7 @@ async def settle_waiting(session: Session, desk: Desk, *, now: datetime) -> int:
 async def lock_whole(session: Session, alert_id: UUID) -> AlertRow | None:
     """Lock an alert with all that a change of it may touch, in the order of the whole house.
 
-    The turn comes first, because a correction may shut somebody out, or lock; deliveries, duties and the alert
-    follow.
+    The turn comes first, because a correction may shut somebody out, or lock; then deliveries, duties, alert.
     """
     await joining_rows.take_turn(session)
     await delivery_rows.lock_of_alert(session, alert_id)

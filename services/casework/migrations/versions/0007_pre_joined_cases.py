@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006_pre_joined_cases"
-down_revision = "0005_pre_exclusions"
+revision = "0007_pre_joined_cases"
+down_revision = "0006_pre_explanations"
 branch_labels = None
 depends_on = None
 

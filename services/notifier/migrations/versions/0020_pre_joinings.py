@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
 
-revision = "0018_pre_joinings"
-down_revision = "0017_pre_held_reports"
+revision = "0020_pre_joinings"
+down_revision = "0019_pre_breaches"
 branch_labels = None
 depends_on = None
 
