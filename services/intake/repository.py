@@ -320,9 +320,8 @@ async def list_matches(session: Session, alert_id: UUID, *, limit: int) -> list[
 async def put_verdict(session: Session, pair: tuple[UUID, UUID], state: str, no: int) -> None:
     """Keep what a person found of two alerts; an overtaken telling changes nothing."""
     low, high = pair
-    await insert_ignore(
-        session, verdicts, [{"low_id": low, "high_id": high, "state": state, "no": no}], ["low_id", "high_id"]
-    )
+    row = {"low_id": low, "high_id": high, "state": state, "no": no}
+    await insert_ignore(session, verdicts, [row], ["low_id", "high_id"])
     await session.execute(
         update(verdicts)
         .where(verdicts.c.low_id == low, verdicts.c.high_id == high, verdicts.c.no < no)
