@@ -104,17 +104,34 @@ async def test_who_is_shut_out_of_one_sees_neither_in_any_order(
     assert len(await listed(client, body)) == len(list(itertools.permutations(range(4))))
 
 
+@pytest.mark.parametrize("of_the_head", [True, False])
 async def test_what_was_said_of_one_alone_hides_both_until_they_are_parted(
-    client: Client, bring: Bring, keys: KeyRing, school: dict[str, str]
+    client: Client, bring: Bring, keys: KeyRing, school: dict[str, str], *, of_the_head: bool
 ) -> None:
-    """Even before what notifier says of the second one arrives."""
+    """Even before what notifier says of the other one arrives. The school has a task in the second alone."""
     first, second, events = of_two(keys)
-    await bring(*events, raised(keys, first, SCHOOL, {}))
-    assert len(await listed(client, school)) == 1
+    await bring(*events, raised(keys, first if of_the_head else second, SCHOOL, {}))
+    before = len(await listed(client, school))
+    assert before == of_the_head
     await bring(joined(first, second))
     assert await listed(client, school) == []
+    assert await listed(client, school, "/v1/tasks") == []
     await bring(parted(first, second, no=3), joined(first, second, no=2))
-    assert len(await listed(client, school)) == 1, "an overtaken telling changes nothing"
+    assert len(await listed(client, school)) == before, "an overtaken telling changes nothing"
+
+
+async def test_a_task_in_one_case_shows_no_other_that_its_body_may_not_know(
+    client: Client, bring: Bring, keys: KeyRing, school: dict[str, str]
+) -> None:
+    """The school has a task in the case that continues, and is shut out of the one that points to it."""
+    first, second, events = of_two(keys)
+    tell = a_duty("R136-11.1", obliged="education_org_head", state="open")
+    await bring(*events, obligation_opened(keys, first, {tell: SCHOOL}), raised(keys, second, SCHOOL, {}))
+    [case] = await listed(client, school)
+    await bring(joined(first, second))
+    assert await listed(client, school) == []
+    assert await listed(client, school, "/v1/tasks") == []
+    assert (await client.get(f"/v1/cases/{case['id']}", headers=school)).status_code == 404
 
 
 async def test_joining_and_parting_in_any_order_end_as_the_last_word_says(
