@@ -8,7 +8,9 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from common.telemetry import log
 from gateway.adapters.reading import Question, Shape, ask, parse
+from gateway.domain.alarms import Alarm
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import Bearer
 from gateway.domain.inbox import Notice, OwedDuty, in_working_order
@@ -17,6 +19,7 @@ from gateway.errors import PageUnknown
 
 _ALERT = TypeAdapter(AlertRow)
 _ALERTS = TypeAdapter(list[AlertRow])
+_ALARMS = TypeAdapter(list[Alarm])
 _DELIVERIES = TypeAdapter(list[Delivery])
 _NOTICE = TypeAdapter(Notice)
 _DUTIES = TypeAdapter(list[OwedDuty])
@@ -39,6 +42,14 @@ class NotifierDesk:
         query = {"limit": PAGE} | ({"after": cursor} if cursor else {})
         found = await self._get(bearer, "/v1/alerts", "/v1/alerts", query)
         return _parse(_ALERTS, found["items"]), found["next"]
+
+    async def list_alarms(
+        self, bearer: Bearer, *, state: str, cursor: str | None = None
+    ) -> tuple[list[Alarm], str | None]:
+        """Open or past alarms, and the cursor of the next page."""
+        query = {"limit": PAGE, "state": state} | ({"after": cursor} if cursor else {})
+        found = await self._get(bearer, "/v1/escalations", "/v1/escalations", query)
+        return _parse(_ALARMS, found["items"]), found["next"]
 
     async def get_alert(self, bearer: Bearer, alert_id: UUID) -> AlertRow:
         """One alert by any id an operator may use."""

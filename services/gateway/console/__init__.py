@@ -6,10 +6,11 @@ adds ticking clocks and live updates.
 
 from fastapi import APIRouter
 
-from gateway.console import affairs, alerts, duties, failures, inbox, sign_in
+from gateway.console import affairs, alarms, alerts, duties, failures, inbox, sign_in
 
 routers: tuple[APIRouter, ...] = (
     sign_in.router,
+    alarms.router,
     alerts.router,
     failures.router,
     inbox.router,

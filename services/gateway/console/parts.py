@@ -29,7 +29,7 @@ MOST_FIELDS = 60
 
 _ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _OWN_PAGE = re.compile(
-    rf"/console(?:/(?:alerts|inbox)(?:/{_ID})?"
+    rf"/console(?:/(?:alarms|alerts|inbox)(?:/{_ID})?"
     rf"|/duties(?:/{_ID}(?:/(?:{_ID}|conflict|parents|rating|unfounded|withdrawal|correction))?)?"
     r"|/failures(?:/[0-9a-f]{32})?)?"
 )

@@ -65,6 +65,8 @@ class Delivery:
     alert: UUID | None = None
     notice: int = 1
     generation: int = 1
+    # Step of the ladder: 0 first way, 1 second endpoint, 2 duty phone, 3 superior body.
+    rung: int = 0
     notice_digest: str | None = None
     created_at: datetime | None = None
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from gateway.domain.affair import Act, Affair, Conflict, DutyAct, Organisation, Told
+from gateway.domain.alarms import Alarm
 from gateway.domain.failure import Count, FailureGroup, ProposedRedrive, RedriveRun
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import AgencyRecord, Bearer
@@ -71,6 +72,11 @@ class AlertDesk(Protocol):
         self, bearer: Bearer, *, cursor: str | None = None
     ) -> tuple[list[AlertRow], str | None]:
         """Newest alerts first, and the cursor of the next page."""
+
+    async def list_alarms(
+        self, bearer: Bearer, *, state: str, cursor: str | None = None
+    ) -> tuple[list[Alarm], str | None]:
+        """Open or past alarms in notifier's order, and the cursor of the next page."""
 
     async def get_alert(self, bearer: Bearer, alert_id: UUID) -> AlertRow:
         """One alert by any id an operator may use."""

@@ -10,7 +10,15 @@ from sqlalchemy import ColumnElement, String, and_, exists, func, literal, or_, 
 
 from common.db import Session
 from notifier.domain.schedule import BY_ORDER, ORDER, Urgency
-from notifier.models import alert_handles, breaches, deliveries, endpoint_versions, escalations, obligations
+from notifier.models import (
+    alert_handles,
+    alerts,
+    breaches,
+    deliveries,
+    endpoint_versions,
+    escalations,
+    obligations,
+)
 from notifier.models.deliveries import ALARMED, ESCALATED
 from notifier.repository.obligations import UNMET
 
@@ -257,3 +265,11 @@ async def list_raised(session: Session, ids: Sequence[UUID]) -> dict[UUID, Any]:
         return {}
     result = await session.execute(select(breaches).where(breaches.c.id.in_(list(ids))))
     return {row.id: row for row in result.all()}
+
+
+async def list_numbers(session: Session, alert_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Short numbers of these alerts."""
+    if not alert_ids:
+        return {}
+    rows = await session.execute(select(alerts.c.id, alerts.c.number).where(alerts.c.id.in_(list(alert_ids))))
+    return {row[0]: row[1] for row in rows.all()}

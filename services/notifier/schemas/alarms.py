@@ -87,6 +87,7 @@ class EscalationOut(Out):
     kind: Literal["silence", "breach"]
     state: Literal["open", "closed"]
     alert: UUID
+    number: str | None = Field(description="short number of the alert, for the operator")
     agency: UUID | None = Field(
         description="who is silent, or owns the breach; none while nobody holds the role"
     )

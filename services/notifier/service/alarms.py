@@ -91,6 +91,8 @@ async def _gather(
         desk=desk,
         viewer=viewer,
         handles={} if viewer is None else await handles_of(session, alerts, viewer),
+        # As everywhere: the number is the reporter's and the operator's.
+        numbers=await alarm_rows.list_numbers(session, alerts) if viewer is None else {},
         raised=raised,
         ways=ways,
         climbed=climbed,
@@ -108,6 +110,7 @@ class _View:
     desk: Desk
     viewer: UUID | None
     handles: Mapping[UUID, UUID]
+    numbers: Mapping[UUID, str]
     raised: Mapping[UUID, Any]
     ways: Mapping[UUID, Sequence[Way]]
     climbed: Mapping[UUID, Sequence[Climbed]]
@@ -133,6 +136,7 @@ class _View:
             "kind": found.kind,
             "state": "open" if is_open else "closed",
             "alert": shown,
+            "number": self.numbers.get(alert_id),
             "delivery": None if first is None else first.id,
             "duties": [self._duty(each) for each in self.named.get(found.id, ())],
             "next": following,
