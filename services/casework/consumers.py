@@ -17,6 +17,7 @@ from common.contracts.notifier import (
     ObligationBreached,
     ObligationMet,
     ObligationOpened,
+    ObligationPassed,
     ObligationWaived,
 )
 from common.db import Session
@@ -56,8 +57,12 @@ async def receive_waived(session: Session, received: Sequence[Received], *, now:
     await service.take_facts(session, told, now=now)
 
 
-class SealsOfReasons(service.Explaining, Protocol):
-    """Opens what notifier sealed for us, and seals it for our own rows."""
+class SealsOfEvents(service.Explaining, Protocol):
+    """Opens what notifier sealed for us, and seals reasons for our own rows."""
+
+    def open_passed(self, sealed: str, alert_id: UUID) -> tuple[UUID, Mapping[str, UUID]]:
+        """Which body is retired, and who takes its place by role."""
+        ...
 
     def open_explanation(self, sealed: str, alert_id: UUID, statement_id: UUID) -> str:
         """What a body says of a breach."""
@@ -65,7 +70,7 @@ class SealsOfReasons(service.Explaining, Protocol):
 
 
 def effects(
-    open_assignees: OpenAssignees, open_shut_out: OpenShutOut, reasons: SealsOfReasons
+    open_assignees: OpenAssignees, open_shut_out: OpenShutOut, seals: SealsOfEvents
 ) -> dict[type[Event], Effect | Together]:
     """Every event casework reads."""
 
@@ -84,15 +89,19 @@ def effects(
         agencies, _ = open_shut_out(event.shut_out, event.alert_id)
         await service.lower_conflict(session, event.alert_id, agencies, at=event.lowered_at)
 
+    async def take_passed(session: Session, event: ObligationPassed, *, now: Now) -> None:
+        former, heirs = seals.open_passed(event.passed, event.alert_id)
+        await service.take_passed(session, event.alert_id, former, heirs, at=event.passed_at, now=now)
+
     async def take_explanation(session: Session, event: BreachExplained, *, now: Now) -> None:  # noqa: ARG001  # the signature of every effect
         await service.take_explanation(
             session,
             event.statement_id,
             event.obligation_id,
             by=event.by,
-            reason=reasons.open_explanation(event.explanation, event.alert_id, event.statement_id),
+            reason=seals.open_explanation(event.explanation, event.alert_id, event.statement_id),
             at=event.explained_at,
-            seals=reasons,
+            seals=seals,
         )
 
     async def take_joining(session: Session, event: JoiningMade | JoiningUndone, *, now: Now) -> None:
@@ -106,6 +115,7 @@ def effects(
         ObligationMet: Together(receive_met),
         ObligationBreached: Together(receive_breached),
         ObligationWaived: Together(receive_waived),
+        ObligationPassed: take_passed,
         BreachExplained: take_explanation,
         ConflictRaised: raise_conflict,
         ConflictLowered: lower_conflict,

@@ -94,6 +94,18 @@ class DutyFact(Model, table=True):
     waived_at: datetime | None = None
 
 
+class Succession(Model, table=True):
+    """Who took the place of a retired body under one role: an older copy of a duty may still name that."""
+
+    __tablename__ = "successions"
+
+    alert_id: UUID = Field(primary_key=True)
+    former_id: UUID = Field(primary_key=True)
+    role: str = Field(primary_key=True, max_length=60)
+    successor_id: UUID
+    passed_at: datetime
+
+
 class Explanation(Model, table=True):
     """What a body says of a breach; ``sealed`` holds the words. It may come before its task."""
 

@@ -24,6 +24,7 @@ from notifier.service import (
     periods,
     rebuilding,
     redrives,
+    succession,
 )
 from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
@@ -63,6 +64,7 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
         "turn_clocks": (clocks.anything_due, clocks.turn_clocks, clocks.ROWS),
         "settle_facts": (facts.anything_waits, facts.settle_waiting, facts.ROWS),
         "settle_changes": (changes.anything_waits, changes.settle_waiting, changes.ROWS),
+        "pass_duties": (succession.anything_to_pass, succession.pass_duties, succession.ROWS),
         "turn_periods": (periods.anything_due, periods.turn_periods, periods.ROWS),
     }
 

@@ -19,6 +19,10 @@ class RoleUnknown(Invalid):
     """No body of the law has this role code, or none may hold it."""
 
 
+class SuccessorUnknown(Invalid):
+    """No agency in force by this id or code can take its place."""
+
+
 class SuperiorUnknown(Invalid):
     """The superior agency is not in the register."""
 

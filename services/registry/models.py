@@ -51,6 +51,8 @@ class Agency(Model, table=True):
     )
     registered_at: datetime
     retired_at: datetime | None = None
+    # Who takes the place of a retired one, where somebody does.
+    successor_id: UUID | None = Field(default=None, foreign_key="agencies.id")
 
 
 class Mandate(Model, table=True):

@@ -123,9 +123,13 @@ class AgencyIn(In):
 
 
 class RetirementIn(In):
-    """When the agency holds no role any more; now, unless given."""
+    """When the agency holds no role any more; now, unless given.
+
+    ``successor`` (id or code) takes its place: what it owes passes there as it is.
+    """
 
     retired_at: Instant | None = None
+    successor: str | None = Field(None, max_length=80)
 
 
 class DutyWindowIn(In):

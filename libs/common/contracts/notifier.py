@@ -90,6 +90,26 @@ class ObligationBreached(Event):
     breached_at: datetime
 
 
+class ObligationPassed(Event):
+    """A body is retired; its successor owes now what it owed, in the same time.
+
+    Attributes:
+        obligations: unmet duties that passed; none where only a place passed.
+        passed: base64 of an HPKE sealing for ``casework`` (key ``assignee``) of
+            ``{"former": agency_id, "heirs": {role: agency_id}}``, AAD ``alert_id``: who takes its place under
+            which role, the place of the coordinator included.
+    """
+
+    type: ClassVar[str] = "kz.dabyl.obligation.passed.v1"
+    publisher: ClassVar[str] = "notifier"
+    consumers: ClassVar[tuple[str, ...]] = ("casework",)
+
+    alert_id: UUID
+    obligations: tuple[UUID, ...]
+    passed_at: datetime
+    passed: str
+
+
 class BreachExplained(Event):
     """A body says why a duty was breached; the breach stays.
 

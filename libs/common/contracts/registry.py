@@ -42,7 +42,7 @@ class AgencyRegistered(Event):
 
 
 class AgencyRetired(Event):
-    """The agency holds no role from ``retired_at`` on."""
+    """The agency holds no role from ``retired_at`` on; ``successor_id`` takes its place, if one is named."""
 
     type: ClassVar[str] = "kz.dabyl.agency.retired.v1"
     publisher: ClassVar[str] = "registry"
@@ -51,6 +51,7 @@ class AgencyRetired(Event):
     agency_id: UUID
     version: int
     retired_at: datetime
+    successor_id: UUID | None = None
 
 
 HourMinute = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]

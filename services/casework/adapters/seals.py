@@ -87,6 +87,24 @@ class Seals:
         sealed = seal(self._keys.sealing_public("routing"), document, str(place).encode())
         return base64.b64encode(sealed).decode()
 
+    def open_passed(self, sealed: str, alert_id: UUID) -> tuple[UUID, Mapping[str, UUID]]:
+        """Which body is retired, and who takes its place by role.
+
+        Raises:
+            SealBroken: altered, or for another alert.
+        """
+        try:
+            document = json.loads(
+                unseal(
+                    self._keys.opening("assignee"),
+                    base64.b64decode(sealed, validate=True),
+                    str(alert_id).encode(),
+                )
+            )
+            return UUID(document["former"]), {role: UUID(heir) for role, heir in document["heirs"].items()}
+        except (ValueError, AttributeError, TypeError, KeyError, binascii.Error) as error:
+            raise SealBroken from error
+
     def open_explanation(self, sealed: str, alert_id: UUID, statement_id: UUID) -> str:
         """What a body says of a breach.
 

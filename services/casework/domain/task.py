@@ -4,6 +4,7 @@ Events may overtake one another and come twice. Every rule here therefore takes 
 values under one fixed order: whatever the order of arrival, the same task comes out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -111,3 +112,12 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     if one is None or other is None:
         return one or other
     return min(one, other)
+
+
+def heir_of(heirs: Mapping[tuple[UUID, UUID, str], UUID], alert_id: UUID, agency: UUID, role: str) -> UUID:
+    """Who stands for an agency under a role of an alert by now: the last of all who took its place."""
+    seen = {agency}
+    while (heir := heirs.get((alert_id, agency, role))) is not None and heir not in seen:
+        seen.add(heir)
+        agency = heir
+    return agency

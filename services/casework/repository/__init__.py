@@ -23,6 +23,7 @@ from casework.repository.records import (
     lock_case,
     records_of,
 )
+from casework.repository.successions import add_successions, heirs_of
 from casework.repository.tasks import as_rule, find_task, list_tasks, put_tasks, tasks_by_obligation, tasks_of
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "add_appointment",
     "add_explanation",
     "add_record",
+    "add_successions",
     "alerts_of",
     "appointments_of",
     "as_rule",
@@ -44,6 +46,7 @@ __all__ = [
     "find_task",
     "get_appointment",
     "heads_of",
+    "heirs_of",
     "is_shut_out",
     "is_superseded",
     "list_cases",

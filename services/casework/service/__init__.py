@@ -5,6 +5,7 @@ from casework.service.cases import CaseView, get_case, join_cases, list_cases, l
 from casework.service.conflicts import lower_conflict, raise_conflict
 from casework.service.explanations import Explaining, take_explanation
 from casework.service.records import Recorded, RecordSeals, add_record, list_records
+from casework.service.successions import take_passed
 from casework.service.tasks import take_duties, take_facts
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "take_duties",
     "take_explanation",
     "take_facts",
+    "take_passed",
 ]

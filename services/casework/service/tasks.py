@@ -5,7 +5,7 @@ from uuid import UUID
 
 from casework import repository
 from casework.domain.case import COORDINATING, Coordinator, choose_coordinator
-from casework.domain.task import Copy, Facts, State, Task
+from casework.domain.task import Copy, Facts, State, Task, heir_of
 from common.contracts.notifier import ObligationFact, ObligationOpened
 from common.contracts.vocabulary import CaseFactCode, DutyKind
 from common.db import Session
@@ -25,6 +25,9 @@ async def take_duties(
     """
     cases = await repository.open_cases(session, (event.alert_id for event, _ in told), now=now())
     shut_out = await repository.shut_out_of(session, (case.id for case in cases.values()))
+    heirs = await repository.heirs_of(session, cases)
+    if heirs:
+        told = [(event, _inherited(event, owners, heirs)) for event, owners in told]
     # An event that was overtaken by a conflict of interest still names the owner of that time.
     told = [
         (
@@ -82,6 +85,17 @@ async def take_facts(
     existing = await repository.tasks_by_obligation(session, ids)
     tasks = [(cases[facts[key][0]].id, task.with_facts(facts[key][1])) for key, task in existing.items()]
     await repository.put_tasks(session, tasks, existing)
+
+
+def _inherited(
+    event: ObligationOpened, owners: Mapping[UUID, UUID], heirs: Mapping[tuple[UUID, UUID, str], UUID]
+) -> dict[UUID, UUID]:
+    """An event that was overtaken by a succession still names the retired body."""
+    roles = {duty.obligation_id: duty.obliged for duty in event.obligations}
+    return {
+        duty: heir_of(heirs, event.alert_id, who, roles[duty]) if duty in roles else who
+        for duty, who in owners.items()
+    }
 
 
 def _candidates(

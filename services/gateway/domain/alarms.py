@@ -102,21 +102,23 @@ def next_of(alarm: Alarm) -> Turn:
     The ladder is never waited for where a person is needed already: who refused, a way that is gone,
     and a role that nobody holds are the operator's at once.
     """
-    if not alarm.is_open:
-        return Turn(Who.NOBODY, "closed")
     first = alarm.ladder[0] if alarm.ladder else None
     called = any(rung.rung == OPERATOR for rung in alarm.ladder)
-    if alarm.kind == "breach":
-        if first is not None and first.state == TAKEN:
-            return Turn(Who.OWNER, "owner_does")
-        return Turn(Who.OPERATOR, "phone_breach") if called else Turn(Who.LADDER, "climbs")
-    if first is not None and first.agency is None:
-        return Turn(Who.OPERATOR, "name_holder")
-    if first is not None and first.state == "rejected":
-        return Turn(Who.OPERATOR, "find_other")
-    if called:
-        return Turn(Who.OPERATOR, "phone_dead" if first and first.state == "dead" else "phone")
-    return Turn(Who.LADDER, "climbs")
+    if not alarm.is_open:
+        turn = Turn(Who.NOBODY, "closed")
+    elif alarm.kind == "breach" and first is not None and first.state == TAKEN:
+        turn = Turn(Who.OWNER, "owner_does")
+    elif alarm.kind == "breach":
+        turn = Turn(Who.OPERATOR, "phone_breach") if called else Turn(Who.LADDER, "climbs")
+    elif first is not None and first.agency is None:
+        turn = Turn(Who.OPERATOR, "name_holder")
+    elif first is not None and first.state == "rejected":
+        turn = Turn(Who.OPERATOR, "find_other")
+    elif called:
+        turn = Turn(Who.OPERATOR, "phone_dead" if first and first.state == "dead" else "phone")
+    else:
+        turn = Turn(Who.LADDER, "climbs")
+    return turn
 
 
 class Step(StrEnum):

@@ -22,6 +22,7 @@ from notifier.models.metadata import METADATA
 from notifier.models.periods import period_returns, period_watermarks, periods
 from notifier.models.proposals import proposals
 from notifier.models.records import audit, escalations, security_events
+from notifier.models.successions import successions
 
 add_tables(METADATA)
 
@@ -59,5 +60,6 @@ __all__ = [
     "receipts",
     "redrives",
     "security_events",
+    "successions",
     "turns",
 ]

@@ -29,6 +29,15 @@ agencies = Table(
     Column("name_en", String(300), nullable=False),
     Column("superior_id", Uuid),
     Column("retired_at", UTCDateTime),
+    # Who takes its place, where the register names one; and when what it left is looked at next.
+    Column("successor_id", Uuid),
+    Column("look_at", UTCDateTime),
+)
+Index(
+    "ix_agencies_look_at",
+    agencies.c.look_at,
+    sqlite_where=text("look_at IS NOT NULL"),
+    postgresql_where=text("look_at IS NOT NULL"),
 )
 
 mandates = Table(

@@ -234,12 +234,27 @@ async def save_agency(
     return True
 
 
-async def retire_agency(session: Session, agency_id: UUID, version: int, retired_at: datetime) -> bool:
-    """End every role of the agency; ``False`` when a later version is known."""
+async def retire_agency(
+    session: Session,
+    agency_id: UUID,
+    version: int,
+    retired_at: datetime,
+    *,
+    successor_id: UUID | None,
+    look_at: datetime,
+) -> bool:
+    """End every role of the agency; ``False`` when that version or a later one is known.
+
+    One that we have not heard of yet is remembered as retired: its earlier versions change nothing any more.
+    """
+    values = {"version": version, "retired_at": retired_at, "successor_id": successor_id, "look_at": look_at}
+    unknown = {"code": str(agency_id), "name_kk": "", "name_ru": "", "name_en": "", "superior_id": None}
+    if await insert_ignore(session, agencies, [{"id": agency_id, **unknown, **values}], ["id"]):
+        return True
     result = await session.execute(
         update(agencies)
         .where(agencies.c.id == agency_id, agencies.c.version < version)
-        .values(version=version, retired_at=retired_at)
+        .values(**values)
         .returning(agencies.c.id)
     )
     return result.first() is not None

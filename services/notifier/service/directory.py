@@ -19,6 +19,7 @@ from notifier.repository import deliveries as delivery_rows
 from notifier.repository import directory
 from notifier.repository.periods import look_again
 from notifier.repository.records import act, add_acts
+from notifier.repository.successions import look_now
 from notifier.service.addresses import stored_address
 from notifier.service.desk import Desk
 from notifier.service.routing import route_all
@@ -38,6 +39,8 @@ async def take_agency(session: Session, desk: Desk, event: AgencyRegistered, *, 
         "name_en": event.name_en,
         "superior_id": event.superior_id,
         "retired_at": None,
+        "successor_id": None,
+        "look_at": None,
     }
     holdings = [
         {
@@ -53,12 +56,20 @@ async def take_agency(session: Session, desk: Desk, event: AgencyRegistered, *, 
     ]
     if await directory.save_agency(session, row, holdings):
         await look_again(session, event.agency_id, now=now)
+        await look_now(session, now=now)
         await route_all(session, desk, now=now)
 
 
 async def retire_agency(session: Session, event: AgencyRetired, *, now: datetime) -> None:
     """End an agency's roles, unless a later version is known."""
-    if await directory.retire_agency(session, event.agency_id, event.version, event.retired_at):
+    if await directory.retire_agency(
+        session,
+        event.agency_id,
+        event.version,
+        event.retired_at,
+        successor_id=event.successor_id,
+        look_at=max(event.retired_at, now),
+    ):
         await look_again(session, event.agency_id, now=now)
 
 

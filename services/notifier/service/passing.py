@@ -66,14 +66,14 @@ async def pass_on(
     reporter, _ = open_routing(desk, alert.id, alert.routing)
     directory = await find_directory(session, alert.territory)
     guarded = await guard(session, alert.id, directory, [*concerned, reporter], at=now)
-    work = _Work(alert, guarded, reporter, duties, now)
+    work = Work(alert, guarded, reporter, duties, now)
     work.pass_owed(shut)
     work.pass_sent(sent)
-    await _carry_out(session, desk, work)
+    await carry_out(session, desk, work)
     return Passed(shut, sent, work.assignees)
 
 
-class _Work:
+class Work:
     """Decides, without touching the store, what passes to whom."""
 
     def __init__(
@@ -164,7 +164,8 @@ class _Work:
         )
 
 
-async def _carry_out(session: Session, desk: Desk, work: _Work) -> None:
+async def carry_out(session: Session, desk: Desk, work: Work) -> None:
+    """Store what was decided, send what it says, and tell casework who owes what now."""
     for obligation_id, changed in work.changes.items():
         await obligation_rows.set_obligation(session, obligation_id, changed)
     await withhold_duties(session, work.alert.id, work.withheld, now=work.now)

@@ -104,7 +104,12 @@ async def retire_agency(
 ) -> AgencyOut:
     """Repeatable: an agency that is retired stays so."""
     registered = await service.retire_agency(
-        session, agency_id, at=body.retired_at or parts.now(), by=caller.subject, now=parts.now
+        session,
+        agency_id,
+        at=body.retired_at or parts.now(),
+        successor=body.successor,
+        by=caller.subject,
+        now=parts.now,
     )
     return AgencyOut.of(registered.agency, registered.mandates, at=None)
 

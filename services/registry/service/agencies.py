@@ -28,6 +28,7 @@ from registry.errors import (
     EndpointsLive,
     MandateTwice,
     PrimaryTaken,
+    SuccessorUnknown,
     SuperiorCircular,
     SuperiorUnknown,
     VersionOutdated,
@@ -106,11 +107,14 @@ async def register_agencies(
     return outcome
 
 
-async def retire_agency(session: Session, agency_id: UUID, *, at: datetime, by: str, now: Now) -> Registered:
+async def retire_agency(
+    session: Session, agency_id: UUID, *, at: datetime, by: str, now: Now, successor: str | None = None
+) -> Registered:
     """End every mandate of the agency at ``at``; repeating it changes nothing.
 
     Raises:
         AgencyUnknown: no such agency.
+        SuccessorUnknown: none that could take its place.
         EndpointsLive: it can still be pushed to; revoke that first.
     """
     agency = await repository.find_agency(session, agency_id)
@@ -121,12 +125,22 @@ async def retire_agency(session: Session, agency_id: UUID, *, at: datetime, by: 
         return Registered(agency, mandates)
     if await repository.has_live_endpoint(session, agency_id):
         raise EndpointsLive
+    heir = None
+    if successor is not None:
+        heir = await find_agency(session, successor)
+        if heir is None or heir.id == agency_id or heir.retired_at is not None:
+            raise SuccessorUnknown(pointer="#/successor")
     ended = [_until(mandate, at) for mandate in mandates if mandate.valid_from < at]
-    if not await repository.update_agency(session, agency_id, replaces=agency.version, retired_at=at):
+    heir_id = None if heir is None else heir.id
+    if not await repository.update_agency(
+        session, agency_id, replaces=agency.version, retired_at=at, successor_id=heir_id
+    ):
         raise VersionOutdated
     await session.refresh(agency)
     await repository.replace_mandates(session, agency_id, ended)
-    event: Event = events.AgencyRetired(agency_id=agency_id, version=agency.version, retired_at=at)
+    event: Event = events.AgencyRetired(
+        agency_id=agency_id, version=agency.version, retired_at=at, successor_id=heir_id
+    )
     await record_changes(session, [(agency_id, agency.version, event)], by=by, now=now)
     return Registered(agency, ended, Effect.CHANGED)
 
