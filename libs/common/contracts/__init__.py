@@ -14,6 +14,8 @@ REGISTRY: dict[str, type[Event]] = {
         notifier.ObligationMet,
         notifier.ObligationBreached,
         notifier.ObligationWaived,
+        notifier.ObligationPassed,
+        notifier.BreachExplained,
         notifier.ConflictRaised,
         notifier.ConflictLowered,
         notifier.JoiningMade,
