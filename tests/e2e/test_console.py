@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 
 from gateway.domain.identity import Role
 from tests.e2e.conftest import Site
-from tests.factories.gateway import ALERT, CHILD, DELIVERY, show_alert, show_notice
+from tests.factories.gateway import ALERT, CHILD, DELIVERY, show_alarms, show_alert, show_notice
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("embedded")]
 
@@ -18,6 +18,8 @@ PAGES: tuple[tuple[Role | None, str], ...] = (
     (Role.AUDITOR, "/console"),
     (Role.OPERATOR, "/console/alerts"),
     (Role.OPERATOR, f"/console/alerts/{ALERT}"),
+    (Role.OPERATOR, "/console/alarms"),
+    (Role.OPERATOR, "/console/alarms?state=closed"),
     (Role.AGENCY, "/console/inbox"),
     (Role.AGENCY, f"/console/inbox/{DELIVERY}"),
     (Role.AGENCY, f"/console/inbox/{DELIVERY}/content"),
@@ -26,6 +28,7 @@ PAGES: tuple[tuple[Role | None, str], ...] = (
 
 def prepare(site: Site) -> None:
     show_alert(site.house)
+    show_alarms(site.house)
     show_notice(site.house)
 
 

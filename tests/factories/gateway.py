@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx2
 from aiohttp import web
@@ -391,3 +391,50 @@ def show_failures(house: House, *, is_own: bool = False, **more: Any) -> None:
     put("notifier", "GET", "/v1/redrives", {"proposed": [proposed], "items": [run], "next": None})
     put("notifier", "POST", "/v1/redrives", {"count": 12, "sample": [str(DELIVERY)]})
     put("registry", "GET", f"/v1/agencies/{POLICE}", AGENCY)
+
+
+def a_rung(house: House, rung: int, minutes: float, **more: Any) -> dict[str, Any]:
+    at = (house.now() - timedelta(minutes=minutes)).isoformat()
+    fields: dict[str, Any] = {
+        "rung": rung, "reason": None if rung == 0 else "silence", "at": at, "last_at": at, "times": 1,
+        "delivery": str(uuid4()), "agency": str(POLICE), "role": "internal_affairs", "channel": "webhook",
+        "state": "transmitted", "transmitted_at": at, "acknowledged_at": None,
+    }  # fmt: skip
+    return fields | more
+
+
+def an_alarm(house: House, *ladder: dict[str, Any], **more: Any) -> dict[str, Any]:
+    now = house.now()
+    fields: dict[str, Any] = {
+        "id": str(uuid4()), "kind": "silence", "state": "open", "alert": str(ALERT), "number": "7K4M-Q2XP-9",
+        "agency": str(POLICE), "role": "internal_affairs", "urgency": "immediate", "reason": "silence",
+        "since": (now - timedelta(minutes=6)).isoformat(), "deadline_at": now.isoformat(),
+        "delivery": str(DELIVERY), "duties": [], "ladder": list(ladder),
+        "next": {"rung": 3, "at": (now + timedelta(minutes=4)).isoformat()},
+    }  # fmt: skip
+    return fields | more
+
+
+def show_alarms(house: House, *alarms: dict[str, Any]) -> None:
+    """A silence that climbs, one at the operator, a refusal, a missing holder, a breach; or those given."""
+    person = {"delivery": None, "agency": None, "role": "operator", "channel": "person", "state": None}
+    duty = {
+        "obligation": str(uuid4()), "rule": "R136-12.2", "state": "open", "citation": {}, "force": "law",
+        "text": {"kk": "Кейс-менеджер тағайындау", "ru": "Назначить кейс-менеджера"},
+        "due_at": house.now().isoformat(), "breach_at": house.now().isoformat(), "breach": None,
+    }  # fmt: skip
+    shown = alarms or (
+        an_alarm(house, a_rung(house, 0, 20), a_rung(house, 2, 15, channel="sms"),
+                 a_rung(house, 3, 10, role="prosecutor", state="acknowledged"),
+                 a_rung(house, 4, 5, times=3, **person), next={"rung": 4, "at": house.now().isoformat()},
+                 duties=[duty]),
+        an_alarm(house, a_rung(house, 0, 6, state="waiting"), a_rung(house, 1, 4), urgency="urgent",
+                 role="regional_child_rights_body"),
+        an_alarm(house, a_rung(house, 0, 6, state="rejected"), reason="rejected", next=None),
+        an_alarm(house, a_rung(house, 0, 6, agency=None, channel=None, state="waiting"),
+                 a_rung(house, 4, 5, **person), agency=None, role="minors_commission", reason="no_route"),
+        an_alarm(house, a_rung(house, 3, 6, role="child_rights_authority"), kind="breach", reason="breach",
+                 role="regional_child_rights_body", urgency="urgent", duties=[duty],
+                 next={"rung": 4, "at": (house.now() + timedelta(hours=6)).isoformat()}),
+    )  # fmt: skip
+    house.upstreams.put("notifier", "GET", "/v1/escalations", {"items": list(shown), "next": None})

@@ -16,6 +16,7 @@ from tests.factories.gateway import (
     POLICE,
     House,
     a_session,
+    show_alarms,
     show_alert,
     show_notice,
 )
@@ -360,3 +361,27 @@ async def test_the_console_answers_over_tls_with_a_cookie_for_this_host_alone(ho
         answer = await tls.get(made.json()["url"].removeprefix(BASE))
     assert answer.headers["set-cookie"].startswith("__Host-dabyl_session=")
     assert "Secure" in answer.headers["set-cookie"]
+
+
+async def test_alarms_say_what_needs_a_person_in_three_languages(house: House) -> None:
+    show_alarms(house)
+    await sign_in(house)
+    for language, title in (
+        ("kk", "Адам араласуы керек"), ("ru", "Нужен человек"), ("en", "Needs a person now"),
+    ):  # fmt: skip
+        house.http.cookies.set("dabyl_language", language, domain="gateway.test")
+        page = await house.http.get("/console/alarms")
+        assert page.status_code == 200
+        assert title in page.text
+        assert page.text.count('class="card alarm') == 5
+        assert page.text.count("card alarm calls") == 3
+        assert "%(" not in page.text
+    assert 'data-live="/console/alarms/live"' in page.text
+    assert "You: phone now: Police" in page.text or "You: phone now:" in page.text
+    asked = [one.target for one in house.upstreams.heard if one.target.startswith("/v1/escalations")]
+    assert asked[-1] == "/v1/escalations?limit=50&state=open"
+    past = await house.http.get("/console/alarms", params={"state": "closed"})
+    assert "data-live" not in past.text
+    await sign_in(house, Role.AGENCY)
+    refused = [await house.http.get(path) for path in ("/console/alarms", "/console/alerts")]
+    assert {one.status_code for one in refused} == {403}
