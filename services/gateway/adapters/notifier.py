@@ -8,7 +8,6 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from common.telemetry import log
 from gateway.adapters.reading import Question, Shape, ask, parse
 from gateway.domain.alarms import Alarm
 from gateway.domain.fanout import AlertRow, Delivery, Receipt

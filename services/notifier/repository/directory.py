@@ -243,10 +243,7 @@ async def retire_agency(
     successor_id: UUID | None,
     look_at: datetime,
 ) -> bool:
-    """End every role of the agency; ``False`` when that version or a later one is known.
-
-    One that we have not heard of yet is remembered as retired: its earlier versions change nothing any more.
-    """
+    """End every role of the agency, known so far or not; ``False`` when this version was heard of."""
     values = {"version": version, "retired_at": retired_at, "successor_id": successor_id, "look_at": look_at}
     unknown = {"code": str(agency_id), "name_kk": "", "name_ru": "", "name_en": "", "superior_id": None}
     if await insert_ignore(session, agencies, [{"id": agency_id, **unknown, **values}], ["id"]):

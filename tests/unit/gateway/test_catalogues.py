@@ -41,6 +41,10 @@ FAMILIES = (
     "refusal",
     "language",
     "act",
+    "alarm",
+    "rung",
+    "step",
+    "channel_kind",
     "change",
     "channel",
     "done",
@@ -96,7 +100,7 @@ def test_the_same_values_go_into_every_language() -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    found = used()
+    found = used() | {"alarms.next"}  # put together from a code, as the families are
     spare = {
         key
         for key in Catalogue("en").texts
@@ -195,6 +199,9 @@ def test_kazakh_texts_are_kazakh() -> None:
         "span.milliseconds",
         "span.seconds",
         "span.minutes",
+        "channel_kind.voice",
+        "channel_kind.file",
+        "rung.4",
     }
     assert same <= shared
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-revision = "0020_pre_successions"
-down_revision = "0019_pre_breaches"
+revision = "0021_pre_successions"
+down_revision = "0020_pre_joinings"
 branch_labels = None
 depends_on = None
 

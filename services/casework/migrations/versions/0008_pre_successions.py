@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-revision = "0007_pre_successions"
-down_revision = "0006_pre_explanations"
+revision = "0008_pre_successions"
+down_revision = "0007_pre_joined_cases"
 branch_labels = None
 depends_on = None
 
