@@ -43,7 +43,7 @@ async def check_one_effect_of_many_copies(db: Database, now: FrozenNow, inboxes:
     outcomes = await asyncio.gather(*(inbox.take(body) for inbox in inboxes), return_exceptions=True)
     assert outcomes.count(True) == 1
     assert outcomes.count(False) == 7
-    assert await effects(db) == Counter([fact])
+    assert (await effects(db))[fact] == 1
 
 
 async def test_of_many_copies_at_once_one_takes_effect(reader: Database, now: FrozenNow) -> None:
@@ -161,7 +161,8 @@ async def test_planted_a_prior_look_instead_of_the_unique_index_is_found(
 
     monkeypatch.setattr(inbox_module, "first_of", look_first)
     with pytest.raises(AssertionError):
-        await check_one_effect_of_many_copies(reader, now, [inbox_of(reader, now) for _ in range(8)])
+        for _ in range(20):  # a race: no single round must show it
+            await check_one_effect_of_many_copies(reader, now, [inbox_of(reader, now) for _ in range(8)])
 
 
 async def test_two_readers_in_one_database_each_take_it(reader: Database, now: FrozenNow) -> None:

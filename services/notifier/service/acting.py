@@ -103,11 +103,12 @@ async def _side(session: Session, alert_id: UUID, caller: Principal) -> str | No
 
 
 def _of_one_body(agreed: Agreed, caller: Principal) -> Waiting:
-    is_own = agreed.proposal.proposed_by == caller.subject
-    return Waiting(agreed, is_own, may_confirm=not is_own)
+    is_own = agreed.proposal.proposed_by == caller.person
+    return Waiting(agreed, is_own, may_confirm=caller.person is not None and not is_own)
 
 
 def _of_two_bodies(agreed: Agreed, caller: Principal, side: Any, conflict: UUID) -> Waiting:
-    is_own = agreed.proposal.proposed_by == caller.subject
+    is_own = agreed.proposal.proposed_by == caller.person
     is_same_side = agreed.payload["side"] == side or agreed.payload["agency"] == str(caller.agency)
-    return Waiting(agreed, is_own, may_confirm=not (is_own or is_same_side), conflict=conflict)
+    may_confirm = caller.person is not None and not (is_own or is_same_side)
+    return Waiting(agreed, is_own, may_confirm=may_confirm, conflict=conflict)

@@ -65,6 +65,10 @@ class World:
         assert door not in self.heard, door
         self.heard[door] = self._without_nonces(told)
 
+    def nameless(self, path: str) -> str:
+        """An address without its ids, by which the same page is found in the other world."""
+        return self._without_nonces(path.encode()).decode()
+
     def plain(self, answer: Answer) -> bytes:
         """Status, headers and body without what is chance."""
         head = sorted(

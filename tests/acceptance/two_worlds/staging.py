@@ -242,7 +242,7 @@ def _look_at_pages(stage: Stage, hidden: Hidden, world: World) -> None:
             line for line in told.replace(host, b"<house>").split(b"\n")
             if not line.lower().startswith((b"date:", b"content-length:", b"set-cookie:"))
         )  # fmt: skip
-        world.hear_bytes(f"page {path}", kept)
+        world.hear_bytes(f"page {world.nameless(path)}", kept)
 
 
 def _things(path: str, hidden: Hidden, own: Sequence[str]) -> Iterator[tuple[str, str]]:

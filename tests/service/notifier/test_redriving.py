@@ -280,6 +280,7 @@ async def test_failures_are_grouped_by_cause(house: House) -> None:
     # Opaque ids and states only.
     assert set(groups[0]) == {
         "state", "reason", "outcome", "status_class", "agency", "count", "oldest_at", "urgency",
+        "ways",
     }  # fmt: skip
 
 
