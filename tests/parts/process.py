@@ -35,7 +35,10 @@ class Running:
 
     def alive(self) -> bool:
         process = self._process()
-        return process is not None and process.status() != psutil.STATUS_ZOMBIE
+        try:
+            return process is not None and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:  # it was ended and collected since the line above
+            return False
 
     def kill(self, *, within: float = 20.0) -> None:
         """``kill -9`` of the process and all it has started; returns when none of them runs."""
