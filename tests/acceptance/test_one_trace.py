@@ -59,11 +59,11 @@ def traced(house: EmbeddedHouse) -> Iterator[Traced]:
     calls = house.calls()
     trace_id = uuid4().hex
     with recording() as recorder:
-        police = Agency(calls, "internal-affairs-kz-71", f"{recorder.url}/police")
+        police = Agency(calls, "internal-affairs-kz-31", f"{recorder.url}/police")
         sent = calls.post(
             "/v1/alerts",
-            an_alert(territory="KZ-71"),
-            token=calls.token(agency="education-org-kz-71"),
+            an_alert(territory="KZ-31"),
+            token=calls.token(agency="education-org-kz-31"),
             headers={
                 "traceparent": f"00-{trace_id}-{CLIENT_SPAN}-01",
                 "tracestate": "vendor=1",
