@@ -68,9 +68,7 @@ class Agency:
         self._journal.write(self.member, delivery, digest, "200", alert=alert)
         if self.member.behaviour != "lying" and not notice.get("test") and delivery not in self._answered:
             self._answered.add(delivery)
-            task = asyncio.create_task(self._answer(notice, digest))
-            self._work.add(task)
-            task.add_done_callback(self._work.discard)
+            self._begin_answer(notice, digest)
         return web.Response(status=200)
 
     async def sign_in(self) -> None:
@@ -96,7 +94,7 @@ class Agency:
                 self._journal.write(
                     self.member, str(notice["delivery"]), digest, "pulled", alert=str(notice["alert"])
                 )
-                await self._answer(notice, digest)
+                self._begin_answer(notice, digest)
             after = answer.get("next") or after
 
     def _fail(self, request: web.Request, delivery: str, digest: str, alert: str) -> web.StreamResponse:
@@ -107,6 +105,12 @@ class Agency:
         if request.transport:
             request.transport.abort()
         return web.Response(status=500)
+
+    def _begin_answer(self, notice: dict[str, Any], digest: str) -> None:
+        """Answer beside the loop: what one notice waits for must not hold up the next."""
+        task = asyncio.create_task(self._answer(notice, digest))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
 
     async def _answer(self, notice: dict[str, Any], digest: str) -> None:
         async with self._places:
