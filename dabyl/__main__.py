@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dabyl.calls import CallRefused, Calls
+from dabyl.calls import HOUSE_FILE, CallRefused, Calls, calls_here, home
+from dabyl.topology import app as topology
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 alert = typer.Typer(no_args_is_help=True, help="Send an alert, watch its fan-out.")
@@ -25,25 +26,13 @@ app.add_typer(alert, name="alert")
 app.add_typer(agency, name="agency")
 app.add_typer(deliveries, name="deliveries")
 app.add_typer(law, name="law")
+app.add_typer(topology, name="topology")
 # A pipe has no width of its own: wide enough for the table, so that a log stays readable.
 out = Console(width=None if sys.stdout.isatty() else 150, soft_wrap=False)
 err = Console(stderr=True)
 
 SAMPLE = Path(__file__).with_name("sample.json")
 SAMPLE_SCHOOL = "education-org-kz-75"
-HOUSE_FILE = "house.json"
-"""Where a running house says its address."""
-
-
-def _home() -> Path:
-    return Path(os.environ.get("DABYL_HOME", "./var")).resolve()
-
-
-def _calls() -> Calls:
-    url = os.environ.get("DABYL_URL")
-    if url is None and "PORT" not in os.environ and (_home() / HOUSE_FILE).exists():
-        url = json.loads((_home() / HOUSE_FILE).read_text())["url"]
-    return Calls(url or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}", _home())
 
 
 @app.command()
@@ -60,7 +49,7 @@ def up(
 
     configure_logging(os.environ.get("DABYL_LOG_LEVEL", "WARNING"))
     try:
-        house = House(_home(), host, int(os.environ.get("PORT", "8000")))
+        house = House(home(), host, int(os.environ.get("PORT", "8000")))
     except OSError:
         err.print(f"Port {os.environ.get('PORT', '8000')} is taken. Choose another: PORT=8001 make run")
         raise typer.Exit(1) from None
@@ -152,7 +141,7 @@ def token(
     """Print an access token of the embedded issuer."""
     if (agency is None) == (role is None):
         raise typer.BadParameter("give either --agency or --role")
-    print(_calls().token(agency=agency, role=role, person=person))
+    print(calls_here().token(agency=agency, role=role, person=person))
 
 
 @alert.command("send")
@@ -162,7 +151,7 @@ def alert_send(
     key: Annotated[str | None, typer.Option(help="Idempotency-Key")] = None,
 ) -> None:
     """Send an alert as an agency's system would; prints the answer as JSON."""
-    calls = _calls()
+    calls = calls_here()
     text = sys.stdin.read() if str(file) == "-" else file.read_text()
     headers = {"Idempotency-Key": f'"{key}"'} if key else None
     sent = calls.post("/v1/alerts", json.loads(text), token=calls.token(agency=agency), headers=headers)
@@ -175,7 +164,7 @@ def alert_watch(
     seconds: Annotated[float, typer.Option(help="at most so long")] = 60,
 ) -> None:
     """Show one alert's fan-out live, then as it came to rest."""
-    if not _watch(_calls(), alert_id, at_most_seconds=seconds):
+    if not _watch(calls_here(), alert_id, at_most_seconds=seconds):
         err.print("Nothing of this alert is known yet.")
         raise typer.Exit(1)
 
@@ -187,7 +176,7 @@ def deliveries_list(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """The newest deliveries by opaque ids."""
-    calls = _calls()
+    calls = calls_here()
     page = calls.get("/v1/deliveries", token=calls.token(role="operator"), state=state, limit=limit)
     if as_json:
         print(json.dumps(page, ensure_ascii=False, indent=2))
@@ -207,7 +196,7 @@ def deliveries_check(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Weigh the ledger: exit code 1 when anything planned is missing or anything stands unproven."""
-    calls = _calls()
+    calls = calls_here()
     balance = calls.get(
         "/v1/conservation", token=calls.token(role="operator"), scope="whole" if whole else "recent"
     )
@@ -240,7 +229,7 @@ def agency_add(
     """Connect an agency's system: body, endpoint, keys, credentials, test notice. Prints JSON, once."""
     from dabyl.onboarding import connect, find_agency
 
-    calls = _calls()
+    calls = calls_here()
     if code is None:
         found = calls.get("/v1/agencies", token=calls.registrar(), role=role, territory=territory)["items"]
         body = found[0] if found else None
@@ -346,7 +335,7 @@ def simulate(
 @app.command()
 def console() -> None:
     """Print a one-time sign-in link for the operator's console."""
-    calls = _calls()
+    calls = calls_here()
     code = calls.post("/v1/console-codes", {"role": "operator"}, token=calls.registrar())["code"]
     print(f"{calls.url}/console/sign-in?code={code}")
 

@@ -1,11 +1,15 @@
 """The command's own way through the public surface: a small client with the bootstrap credentials."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+HOUSE_FILE = "house.json"
+"""Where a running house says its address."""
 
 
 class CallRefused(Exception):
@@ -99,3 +103,16 @@ class Calls:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def home() -> Path:
+    """Where the house on this machine keeps its things, and the command its credentials."""
+    return Path(os.environ.get("DABYL_HOME", "./var")).resolve()
+
+
+def calls_here() -> Calls:
+    """Calls to the house that the environment names; otherwise to the one that runs here."""
+    url = os.environ.get("DABYL_URL")
+    if url is None and "PORT" not in os.environ and (home() / HOUSE_FILE).exists():
+        url = json.loads((home() / HOUSE_FILE).read_text())["url"]
+    return Calls(url or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}", home())

@@ -20,6 +20,8 @@ HOUSE = (
     ("DABYL_HOME", "./var", "where the embedded house keeps databases, keys and traces"),
     ("DABYL_LOG_LEVEL", "WARNING", "lowest level that the embedded house logs"),
     ("DABYL_URL", "", "the gateway that the command `dabyl` talks to; unset: the house on this machine"),
+    ("DABYL_BUS_URL", "", "amqp:// URL of the broker for `dabyl topology`; its user may make queues"),
+    ("DABYL_BUS_API", "", "RabbitMQ's management interface for it; unset: port 15672 of each node"),
 )
 COMPOSE = (
     ("DABYL_VERSION", "0.1.0", "tag of our images"),
@@ -35,6 +37,7 @@ COMPOSE = (
     ("POSTGRES_PASSWORD", "", "PostgreSQL's superuser; made by `make secrets`"),
     ("VAULT_DB_PASSWORD", "", "role of the reporter vault; made by `make secrets`"),
     ("OPERATOR_BUS_PASSWORD", "", "RabbitMQ's administrator; made by `make secrets`"),
+    ("TOPOLOGY_BUS_PASSWORD", "", "the one user that may make exchanges and queues; made by `make secrets`"),
     *((f"{name.upper()}_DB_PASSWORD", "", f"role of {name}; made by `make secrets`") for name in SERVICES),
     *((f"{name.upper()}_BUS_PASSWORD", "", f"user {name}; made by `make secrets`") for name in SERVICES),
 )
@@ -64,7 +67,7 @@ def render() -> str:
             )
             for name, field in settings.model_fields.items()
         ]
-        parts.append(_group(f"{service}: `python -m {service} api|worker|migrate`", rows))
+        parts.append(_group(f"{service}: `python -m {service} api|worker|migrate|topology`", rows))
     parts += [
         _group("docker-compose.yml", COMPOSE),
         _group("The tests", TESTS),

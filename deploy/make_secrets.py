@@ -41,6 +41,7 @@ PASSWORDS = (
     "POSTGRES_PASSWORD",
     "VAULT_DB_PASSWORD",
     "OPERATOR_BUS_PASSWORD",
+    "TOPOLOGY_BUS_PASSWORD",
     *(f"{service.upper()}_DB_PASSWORD" for service in SERVICES),
     *(f"{service.upper()}_BUS_PASSWORD" for service in SERVICES),
 )

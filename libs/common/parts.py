@@ -47,11 +47,10 @@ class Parts:
         db = Database(settings.database_url.get_secret_value())
         now = now or db.now
         tokens = ServiceTokens(keys, service, now)
-        url = settings.bus_url.get_secret_value()
         return cls(
             service=service,
             db=db,
-            bus=bus or (MemoryBus() if url.startswith("memory") else RabbitBus(url)),
+            bus=bus or _bus_of(settings),
             keys=keys,
             tokens=tokens,
             telemetry=Telemetry(service, settings.otlp_endpoint),
@@ -65,6 +64,11 @@ class Parts:
         await self.doors.close()
         await self.db.close()
         await asyncio.to_thread(self.telemetry.close)
+
+
+def _bus_of(settings: ServiceSettings) -> Bus:
+    url = settings.bus_url.get_secret_value()
+    return MemoryBus() if url.startswith("memory") else RabbitBus(url, declares=settings.bus_declares)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Roles of a process: ``api`` (HTTP and relay), ``worker`` (events, time, relay), ``migrate``.
+"""Roles of a process: ``api`` (HTTP and relay), ``worker`` (events, time, relay), ``migrate``, ``topology``.
 
 Any number of each may run side by side. SIGTERM drains: stop taking, finish, leave. ``kill -9`` is
 survived by the tables.
@@ -20,7 +20,10 @@ from fastapi import FastAPI
 
 from common.bus import Queue
 from common.bus.canary import QueueWatch
-from common.bus.topology import event_queue
+from common.bus.management import Unseen
+from common.bus.provisioning import BrokerAway, apply, apply_report, check, check_report, keep
+from common.bus.rabbit import RabbitBus
+from common.bus.topology import event_queue, fixed_queues
 from common.contracts import REGISTRY
 from common.db import is_away
 from common.health import database_answers, health_router
@@ -33,6 +36,7 @@ from common.settings import ServiceSettings
 from common.telemetry import configure_logging, log
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
+ROLES = ("api", "worker", "migrate", "topology apply", "topology check", "topology keep")
 DRAIN_SECONDS = 10
 AWAY_SECONDS = 0.3
 """Pause before a database that was away when the process started is asked again."""
@@ -202,9 +206,41 @@ async def _learn_time(parts: Parts, stop: asyncio.Event) -> None:
             return
 
 
+async def _topology(
+    word: str, service: Service, settings: ServiceSettings, parts: Parts, stop: asyncio.Event
+) -> int:
+    """Make, check or keep what the broker must hold; the exit code."""
+
+    async def queues() -> Sequence[Queue]:
+        return [*fixed_queues(), *(await service.lanes() if service.lanes else ())]
+
+    url = settings.bus_url.get_secret_value()
+    if not isinstance(parts.bus, RabbitBus):
+        sys.stdout.write("this process has no broker: nothing to make\n")
+        return 0
+    if word == "keep":
+        bus = RabbitBus(url)
+        await bus.start()
+        sockets = [listen(settings.host, settings.port)]
+        try:
+            await _together(stop, keep(bus, queues, stop), serve(worker_health(parts), stop, sockets))
+        finally:
+            await bus.close()
+        return 0
+    try:
+        if word == "apply":
+            lines, code = apply_report(await apply(url, await queues(), api=settings.bus_api))
+        else:
+            lines, code = check_report(await check(url, await queues(), api=settings.bus_api))
+    except (BrokerAway, Unseen) as why:
+        lines, code = [f"the broker could not be asked: {why}"], 1
+    sys.stdout.write("\n".join(lines) + "\n")
+    return code
+
+
 async def _main(
     role: str, name: str, settings: Settings, build: Callable[[Settings, Parts], Service], migrations: Path
-) -> None:
+) -> int:
     parts = Parts.open(name, settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -218,8 +254,10 @@ async def _main(
             for prepare in service.prepare:
                 await prepare()
             log.info("migrated", service=name)
-            return
+            return 0
         service = build(settings, parts)
+        if role.startswith("topology "):
+            return await _topology(role.removeprefix("topology "), service, settings, parts, stop)
         await parts.bus.start()
         sockets = [listen(settings.host, settings.port)]
         log.info("started", service=name, role=role, port=sockets[0].getsockname()[1])
@@ -229,20 +267,23 @@ async def _main(
             await _together(
                 stop, run_worker(service, parts, stop), serve(worker_health(parts), stop, sockets)
             )
+        return 0
     finally:
         for close in service.close if service else ():
             await close()
         await parts.close()
-        log.info("stopped", service=name, role=role)
+        log.info("stopped", service=name, role=role.partition(" ")[0])
 
 
 def main(
     name: str, settings_class: type[Settings], build: Callable[[Settings, Parts], Service], migrations: Path
 ) -> None:
-    """``python -m <service> api|worker|migrate``; settings come from the environment."""
-    roles = ("api", "worker", "migrate")
-    if len(sys.argv) != 2 or sys.argv[1] not in roles:
-        sys.exit(f"usage: python -m {name} {'|'.join(roles)}")
+    """``python -m <service> api|worker|migrate|topology …``; settings come from the environment."""
+    role = " ".join(sys.argv[1:])
+    if role not in ROLES:
+        sys.exit(f"usage: python -m {name} api|worker|migrate|topology (apply|check|keep)")
     settings = settings_class()
     configure_logging(settings.log_level)
-    uvloop.run(_main(sys.argv[1], name, settings, build, migrations))
+    code = uvloop.run(_main(role, name, settings, build, migrations))
+    if code:
+        sys.exit(code)

@@ -19,6 +19,13 @@ class ServiceSettings(BaseSettings):
         SecretStr("memory:"),
         description="`memory:` (one process), or an amqp:// URL for each node, with commas between them",
     )
+    bus_declares: bool = Field(
+        default=False,
+        description="whether this process may make exchanges and queues; else `dabyl topology apply` does",
+    )
+    bus_api: str | None = Field(
+        None, description="RabbitMQ's management interface, for `topology`; unset: port 15672 of each node"
+    )
     keys_dir: Path = Field(Path("./var/keys"), description="folder of the keys this service may hold")
     otlp_endpoint: str | None = Field(None, description="OTLP/HTTP base URL; unset: no traces leave")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level logged")

@@ -163,6 +163,7 @@ class SpreadHouse:
             environment |= {
                 f"{prefix}_DATABASE_URL": postgres.create_database(postgres_url, f"{name}_{service}"),
                 f"{prefix}_BUS_URL": rabbit_url,
+                f"{prefix}_BUS_DECLARES": "true",  # one user with all rights
                 f"{prefix}_KEYS_DIR": str(self.home / "keys"),
                 f"{prefix}_LOG_LEVEL": "DEBUG",
                 f"{prefix}_ALLOW_LOOPBACK": "true",

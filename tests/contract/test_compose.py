@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from common.bus.topology import PARKED, Exchange, event_queue, lane_queue
+from common.bus.topology import Exchange, event_queue, fixed_queues, lane_queue
 from common.contracts import REGISTRY
 from tests.parts import engine
 from tests.parts.compose import SERVICES, read_compose, substituted
@@ -21,6 +21,8 @@ COMPOSE = read_compose()
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: one for name, one in CONTAINERS.items() if one["image"].startswith("dabyl/")}
 PARTS = {name: one for name, one in CONTAINERS.items() if name not in OURS}
+
+TOPOLOGY = {"topology-apply", "topology-keep"}
 
 # From the Compose Specification: what may stand where. A misspelt key is ignored silently by nobody but us.
 TOP = {"name", "services", "networks", "volumes", "secrets", "configs"}
@@ -60,9 +62,11 @@ def test_every_name_that_is_used_is_defined() -> None:
 
 
 def test_every_service_has_an_api_a_worker_and_a_migration() -> None:
-    roles = {(one["command"][2], one["command"][3]) for one in OURS.values()}
+    roles = {(one["command"][2], one["command"][3]) for name, one in OURS.items() if name not in TOPOLOGY}
     assert roles == {(service, role) for service in SERVICES for role in ("api", "worker", "migrate")}
     for name, one in OURS.items():
+        if name in TOPOLOGY:
+            continue
         service, role = one["command"][2:]
         assert one["command"][:2] == ["python", "-m"], name
         assert name == (service if role == "api" else f"{service}-{role}")
@@ -75,6 +79,22 @@ def test_every_service_has_an_api_a_worker_and_a_migration() -> None:
                 f"{service}-migrate": {"condition": "service_completed_successfully"}
             }
             assert one["restart"] == "unless-stopped", name
+
+
+def test_the_brokers_shape_is_made_by_two_containers_alone_and_nobody_waits_for_it() -> None:
+    for name in TOPOLOGY:
+        one = OURS[name]
+        assert one["command"] == ["python", "-m", "notifier", *name.split("-")]  # it knows the endpoints
+        assert one["environment"]["NOTIFIER_BUS_URL"].startswith("amqp://topology:")
+        assert "notifier-migrate" in one["depends_on"]
+    assert OURS["topology-apply"]["restart"] == "on-failure"
+    assert OURS["topology-apply"]["depends_on"]["rabbitmq"] == {"condition": "service_healthy"}
+    assert OURS["topology-keep"]["restart"] == "unless-stopped"
+    for name, one in OURS.items():
+        assert not TOPOLOGY & set(one["depends_on"]), name
+        assert not any(key.endswith("_BUS_DECLARES") for key in one["environment"]), name
+        if name not in TOPOLOGY:
+            assert "//topology:" not in str(one["environment"]), name
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -158,10 +178,6 @@ def rights() -> dict[str, Any]:
     return dict(json.loads((ROOT / "deploy/rabbitmq/definitions.json").read_text()))
 
 
-def _readers_of(service: str) -> set[str]:
-    return {reader for event in REGISTRY.values() if event.publisher == service for reader in event.consumers}
-
-
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_may_publish_its_own_events_and_no_others(service: str, rights: dict[str, Any]) -> None:
     [topics] = [one for one in rights["topic_permissions"] if one["user"] == service]
@@ -170,27 +186,33 @@ def test_a_service_may_publish_its_own_events_and_no_others(service: str, rights
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_may_read_its_own_queue_and_make_those_of_its_readers(
-    service: str, rights: dict[str, Any]
-) -> None:
-    """A publisher declares its readers' queues, so that its events are safe before they ever started."""
+def test_a_service_makes_nothing_and_reads_its_own_queue_alone(service: str, rights: dict[str, Any]) -> None:
+    """Whoever may bind a queue of its own to the events' exchange reads everything."""
     [permission] = [one for one in rights["permissions"] if one["user"] == service]
     [topics] = [one for one in rights["topic_permissions"] if one["user"] == service]
-    made = {service, *_readers_of(service)}
-    bound = {key for one in made for key in event_queue(one).keys}
-    for kind in REGISTRY:
-        assert bool(re.search(topics["read"], kind)) == (kind in bound), kind
-    for other in SERVICES:
-        queue = event_queue(other).name
-        assert bool(re.search(permission["configure"], queue)) == (other in made), queue
-        assert bool(re.search(permission["write"], queue)) == (other in made), queue
-        assert bool(re.search(permission["read"], queue)) == (other == service), queue
     lane = lane_queue("7f0c").name
-    for right in ("configure", "write", "read"):
-        assert bool(re.search(permission[right], lane)) == (service == "notifier"), right
-        assert not re.search(permission[right], "amq.default"), "a way around the topic rights"
-        assert re.search(permission[right], PARKED.name), right
-    assert bool(re.search(permission["write"], Exchange.LANES)) == (service == "notifier")
+    for name in (*(queue.name for queue in fixed_queues()), *Exchange, lane, "amq.default", "anything", ""):
+        assert bool(re.search(permission["configure"], name)) == (name == ""), name  # "" is never a name
+        reads = name == event_queue(service).name or (service == "notifier" and name == lane)
+        assert bool(re.search(permission["read"], name)) == (reads or (name, service) == ("", "gateway")), (
+            name
+        )
+        writes = (name == Exchange.EVENTS and service != "gateway") or (
+            name == Exchange.LANES and service == "notifier"
+        )
+        assert bool(re.search(permission["write"], name)) == (writes or (name, service) == ("", "gateway"))
+    assert not [kind for kind in REGISTRY if re.search(topics["read"], kind)]
+
+
+def test_the_topology_makes_everything_and_publishes_no_event(rights: dict[str, Any]) -> None:
+    [permission] = [one for one in rights["permissions"] if one["user"] == "topology"]
+    [topics] = [one for one in rights["topic_permissions"] if one["user"] == "topology"]
+    for name in (*(queue.name for queue in fixed_queues()), *Exchange, lane_queue("7f0c").name):
+        assert all(re.search(permission[right], name) for right in ("configure", "write", "read")), name
+    for name in ("amq.default", "anything", "amq.topic"):
+        assert not any(re.search(permission[right], name) for right in ("configure", "write", "read")), name
+    assert not [kind for kind in REGISTRY if re.search(topics["write"], kind)]
+    assert [user["tags"] for user in rights["users"] if user["name"] == "topology"] == [["management"]]
 
 
 def test_no_credential_is_committed(rights: dict[str, Any]) -> None:

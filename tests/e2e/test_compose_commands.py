@@ -1,6 +1,7 @@
 """Every command of docker-compose.yml starts, with the variables, keys and rights that the file gives it."""
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -32,12 +33,13 @@ def test_every_container_runs_and_talks_to_the_broker_as_its_own_user(house: Com
         (service, role)
         for service in ("intake", "notifier", "casework", "registry", "gateway")
         for role in ("migrate", "api", "worker")
-    }
+    } | {("notifier", "topology apply"), ("notifier", "topology keep")}
     for one in house.lasting:
         assert one.alive(), one.name
         assert one.is_connected(), one.name
-        # Refused before: a reader's queue is not ours to make, so the first tries wait for its owner.
-        assert "AccessRefused" not in one.log.read_text().rpartition("broker_connected")[2], one.name
+        log = one.log.read_text()
+        assert "AccessRefused" not in log, one.name
+        assert "topology_missing" not in log.rpartition("broker_connected")[2], one.name
 
 
 def test_the_first_registrar_is_written_where_the_file_mounts_it(house: ComposeHouse) -> None:
@@ -77,11 +79,39 @@ async def test_a_broker_user_can_neither_forge_nor_read_what_is_not_its_own(hous
             channel = await connection.channel()
             with pytest.raises(ChannelAccessRefused):
                 await (await channel.get_queue(queue, ensure=False)).get()
+        for queue in ("anything", "ev.registry", "dlv.lane.mine"):
+            channel = await connection.channel()
+            with pytest.raises(ChannelAccessRefused):
+                await channel.declare_queue(queue, durable=True)
         channel = await connection.channel()
         with pytest.raises(ChannelAccessRefused):
-            await channel.declare_queue("anything", durable=True)
+            await (await channel.get_queue("ev.registry", ensure=False)).bind("ev.domain", "#")
     finally:
         await connection.close()
+
+
+async def test_the_topology_that_one_step_made_is_checked_and_a_lost_binding_named(
+    house: ComposeHouse,
+) -> None:
+    step = house.containers["topology-apply"]
+    assert "made: queue ev.notifier\n" in step.log.read_text()
+
+    def check() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*step.command[:-1], "check"], env=step.environment, capture_output=True, text=True, check=False
+        )
+
+    done = await asyncio.to_thread(check)
+    assert done.returncode == 0
+    assert done.stdout.startswith("the broker holds what it should\n")
+    connection = await aio_pika.connect(step.environment["NOTIFIER_BUS_URL"])
+    async with connection:
+        queue = await (await connection.channel()).get_queue("ev.casework", ensure=False)
+        await queue.unbind("ev.domain", "kz.dabyl.alert.received.v1")
+        done = await asyncio.to_thread(check)
+        await queue.bind("ev.domain", "kz.dabyl.alert.received.v1")
+    assert done.returncode == 1
+    assert "binding ev.domain -> ev.casework [kz.dabyl.alert.received.v1]: missing" in done.stdout
 
 
 def test_sigterm_drains_every_container(house: ComposeHouse) -> None:

@@ -25,6 +25,7 @@ from tests.parts.rabbit import Rabbit
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("registry", "notifier", "casework", "intake", "gateway")
+ONCE = ("migrate", "topology apply")
 
 
 def read_compose() -> dict[str, Any]:
@@ -157,11 +158,11 @@ class ComposeHouse:
 
     @property
     def once(self) -> list[Container]:
-        return [one for one in self.containers.values() if one.role == "migrate"]
+        return [one for one in self.containers.values() if one.role in ONCE]
 
     @property
     def lasting(self) -> list[Container]:
-        return [one for one in self.containers.values() if one.role != "migrate"]
+        return [one for one in self.containers.values() if one.role not in ONCE]
 
     def start_parts(self) -> None:
         """PostgreSQL with init.sh, RabbitMQ with the rendered definitions."""
@@ -206,7 +207,10 @@ class ComposeHouse:
         """Parts, migrations, then every lasting container; returns when all are ready and on the broker."""
         self.start_parts()
         with ThreadPoolExecutor(len(SERVICES)) as side_by_side:
-            list(side_by_side.map(Container.run, self.once))
+            list(side_by_side.map(Container.run, (one for one in self.once if one.role == "migrate")))
+        for one in self.once:
+            if one.role != "migrate":
+                one.run()
         for one in self.lasting:
             one.start()
         self.wait_ready()
@@ -228,14 +232,14 @@ class ComposeHouse:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _container(self, name: str, described: dict[str, Any], logs: Path, more: dict[str, str]) -> Container:
-        word, flag, service, role = (substituted(one, self._variables) for one in described["command"])
+        word, flag, service, *role = (substituted(one, self._variables) for one in described["command"])
         assert (word, flag) == ("python", "-m"), described["command"]
         environment = {
             key: self._here(substituted(str(value), self._variables), described)
             for key, value in described["environment"].items()
         }
         prefix = service.upper()
-        port = self._ports[service] if role == "api" else free_ports(1)[0]
+        port = self._ports[service] if role == ["api"] else free_ports(1)[0]
         for other in SERVICES:
             if other != "gateway":
                 environment.setdefault(
@@ -247,8 +251,8 @@ class ComposeHouse:
         return Container(
             name=name,
             service=service,
-            role=role,
-            command=[sys.executable, "-m", service, role],
+            role=" ".join(role),
+            command=[sys.executable, "-m", service, *role],
             environment={**_path_of(ROOT), **environment, **more},
             log=logs / f"{name}.log",
             port=port,
@@ -261,7 +265,7 @@ class ComposeHouse:
             value = value.replace(inside, source)
         for part, port in self._found_at.items():
             value = value.replace(f"@{part}/", f"@127.0.0.1:{port}/")
-        return value
+        return value.replace("http://rabbitmq:15672", self.rabbit.api)
 
 
 def _path_of(root: Path) -> dict[str, str]:

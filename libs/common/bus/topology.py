@@ -66,6 +66,12 @@ def lane_queue(lane: str) -> Queue:
     return Queue(f"dlv.lane.{lane}", Exchange.LANES, (lane,), 50_000)
 
 
+def fixed_queues() -> list[Queue]:
+    """Every queue that is there whatever agencies are connected."""
+    readers = {reader for event in REGISTRY.values() for reader in event.consumers}
+    return [PARKED, *(event_queue(reader) for reader in sorted(readers))]
+
+
 def readers_of(event_type: str) -> tuple[str, ...]:
     """Services that must have taken an event before its outbox row may rest."""
     event = REGISTRY.get(event_type)

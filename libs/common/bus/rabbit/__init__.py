@@ -14,9 +14,9 @@ import aio_pika
 from aio_pika.exceptions import DeliveryError, PublishError
 
 from common.bus import CANARY_HEADER, Consumer, Message, Probe, Queue
-from common.bus.rabbit.link import FAILURES, Link
+from common.bus.rabbit.link import FAILURES, Link, TopologyMissing
 from common.bus.rabbit.subscription import RabbitSubscription
-from common.bus.topology import PARKED, Exchange, readers_of
+from common.bus.topology import PARKED, Exchange, event_queue, readers_of
 from common.telemetry import log
 
 _NEXT_ADDRESS = re.compile(r",(?=amqps?://)")
@@ -24,6 +24,8 @@ _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _BUILD_SECONDS = 15
 _RESTORE_SECONDS = 1.0
 _CONSUME_SECONDS = 3.0
+_MISSING_SECONDS = 5.0
+_REMEDY = "run `dabyl topology apply`"
 
 # Its reader logs a traceback for every cut connection; we report the cut ourselves.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
@@ -42,10 +44,14 @@ class RabbitBus:
         url: ``amqp://user:password@host:port/vhost``; several of one cluster, with commas between them, are
             taken in turn: whenever a connection is lost or not to be had, the next one is tried.
         pause: seconds before a message that its consumer refused is given back.
+        declares: whether exchanges and queues are made when they are not there. A service only looks, and
+            says which are missing (``common.bus.provisioning`` makes them, as a user of its own).
     """
 
-    def __init__(self, url: str, *, pause: float = 0.5) -> None:
+    def __init__(self, url: str, *, pause: float = 0.5, declares: bool = True) -> None:
         self._urls = addresses(url)
+        self._declares = declares
+        self._said_missing: set[str] = set()
         self._turn = 0
         self._pause = pause
         self._queues: dict[str, Queue] = {PARKED.name: PARKED}
@@ -84,6 +90,12 @@ class RabbitBus:
         if self._link:
             await self._complete(self._link)
 
+    async def declare_again(self) -> None:
+        """Declare all that is remembered once more: what somebody took away is there again."""
+        if self._link:
+            self._link.declared.clear()
+            await self._complete(self._link)
+
     async def publish(self, messages: Sequence[Message], *, seconds: float = 2.0) -> list[bool]:
         """Publish with confirms; every message is settled by itself."""
         link = self._link
@@ -115,6 +127,9 @@ class RabbitBus:
 
     async def rebuild(self, queue: Queue) -> None:
         """Delete it and let the repair of lost queues make it again, with its bindings and consumers."""
+        if not self._declares:
+            log.error("queue_needs_rebuild", queue=queue.name, reason="run `dabyl topology keep`")
+            return
         link = self._link
         if link is None or link.lost.is_set():
             return
@@ -134,7 +149,10 @@ class RabbitBus:
         return subscription
 
     async def _publish_one(self, link: Link, message: Message, seconds: float) -> bool:
-        mandatory = message.exchange is Exchange.LANES or bool(readers_of(message.key))
+        readers = readers_of(message.key) if message.exchange is Exchange.EVENTS else ()
+        if link.missing and link.missing & {event_queue(reader) for reader in readers}:
+            return False  # the other readers' queues would confirm it, and this one would never hear
+        mandatory = message.exchange is Exchange.LANES or bool(readers)
         try:
             async with asyncio.timeout(seconds):
                 await link.exchanges[message.exchange].publish(
@@ -176,11 +194,21 @@ class RabbitBus:
             # attached to nothing, and no cancellation comes (measured on 3.10).
             self._repair(link, after=_RESTORE_SECONDS)
 
-    def _repair(self, link: Link, *, after: float = 0.0, again: RabbitSubscription | None = None) -> None:
+    def _repair(
+        self,
+        link: Link,
+        *,
+        after: float = 0.0,
+        again: RabbitSubscription | None = None,
+        look_again: bool = False,
+    ) -> None:
         async def complete() -> None:
             await asyncio.sleep(after)
             if again is not None:
                 link.unanswered.discard(again)
+            if look_again:
+                link.missing.clear()
+                link.is_looking = False
             await self._complete(link)
 
         if not self._is_closing and not link.lost.is_set():
@@ -199,9 +227,11 @@ class RabbitBus:
     async def _build(self, link: Link) -> None:
         # Somebody may declare or subscribe while we wait for the broker: look again until nothing is missing.
         while not link.lost.is_set():
-            queue = next((one for one in self._queues.values() if one not in link.declared), None)
+            known = link.declared | link.missing
+            queue = next((one for one in self._queues.values() if one not in known), None)
             if queue is not None:
                 await link.declare(queue)
+                self._say_missing(link, queue)
                 continue
             subscription = next((one for one in self._subscriptions if self._is_waiting(one, link)), None)
             if subscription is None:
@@ -217,10 +247,22 @@ class RabbitBus:
                 link.unanswered.add(subscription)
                 self._repair(link, after=_CONSUME_SECONDS, again=subscription)
 
+    def _say_missing(self, link: Link, queue: Queue) -> None:
+        if queue not in link.missing:
+            self._said_missing.discard(queue.name)
+            return
+        if queue.name not in self._said_missing:
+            log.error("topology_missing", queue=queue.name, reason=_REMEDY)
+            self._said_missing.add(queue.name)
+        if not link.is_looking:
+            link.is_looking = True
+            self._repair(link, after=_MISSING_SECONDS, look_again=True)
+
     def _is_waiting(self, subscription: RabbitSubscription, link: Link) -> bool:
         return (
             not subscription.is_cancelled
             and subscription.link is not link
+            and subscription.queue not in link.missing
             and subscription not in link.unanswered
         )
 
@@ -234,7 +276,7 @@ class RabbitBus:
     async def _stay_connected(self) -> None:
         failures = 0
         while not self._is_closing:
-            link = Link(self._urls[self._turn % len(self._urls)])
+            link = Link(self._urls[self._turn % len(self._urls)], declares=self._declares)
             try:
                 async with asyncio.timeout(_BUILD_SECONDS), link.building:
                     await link.open()
@@ -246,7 +288,9 @@ class RabbitBus:
                 await link.lost.wait()
             except Exception as error:  # noqa: BLE001  # whatever the client raises, the answer is the same: start over
                 failures += 1
-                if failures in (1, 10, 100):
+                if isinstance(error, TopologyMissing) and failures in (1, 10, 100):
+                    log.error("topology_missing", queue=str(error), reason=_REMEDY, count=failures)
+                elif failures in (1, 10, 100):
                     log.warning("broker_away", error_type=type(error).__name__, count=failures)
             finally:
                 self._link = None

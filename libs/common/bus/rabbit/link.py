@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
-from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, ChannelPreconditionFailed
 from yarl import URL
 
 from common.bus import Queue
@@ -20,16 +20,26 @@ FAILURES = (AMQPError, OSError, TimeoutError, RuntimeError)
 _HEARTBEAT_SECONDS = 15
 
 
+class TopologyMissing(Exception):
+    """An exchange that only ``dabyl topology apply`` makes is not there."""
+
+
 class Link:
     """Everything that dies with one connection.
 
     Publishing and consuming have a connection each: a broker under a resource alarm stops reading from
     whoever publishes, and acknowledgements must not stop with it.
+
+    Args:
+        declares: whether exchanges and queues are made when they are not there, or only looked for.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, declares: bool) -> None:
         self.lost = asyncio.Event()
         self.declared: set[Queue] = set()
+        self.missing: set[Queue] = set()
+        self.is_looking = False
+        self._declares = declares
         self.unanswered: set[Hashable] = set()
         self.exchanges: dict[Exchange, AbstractExchange] = {}
         self.building = asyncio.Lock()
@@ -38,14 +48,24 @@ class Link:
         self._consuming: AbstractConnection | None = None
 
     async def open(self) -> None:
-        """Connect and declare the exchanges. Raises one of ``FAILURES``."""
+        """Connect and declare (or look for) the exchanges.
+
+        Raises:
+            TopologyMissing: an exchange is not there, and is not ours to make.
+            AMQPError, OSError, TimeoutError, RuntimeError: one of ``FAILURES``.
+        """
         publishing = await self._connect()
         for exchange, kind in EXCHANGE_KINDS.items():
             # A channel each: a queue without a leader holds up its whole channel (measured on 3.10), and a
             # lane must not hold up events. on_return_raises: else an unroutable message looks delivered.
             channel = await publishing.channel(publisher_confirms=True, on_return_raises=True)
             channel.close_callbacks.add(lambda *_: self.lost.set())
-            self.exchanges[exchange] = await channel.declare_exchange(exchange, kind, durable=True)
+            try:
+                self.exchanges[exchange] = await channel.declare_exchange(
+                    exchange, kind, durable=True, passive=not self._declares
+                )
+            except ChannelNotFoundEntity as error:
+                raise TopologyMissing(str(exchange)) from error
 
     async def probe(self, queue: Queue, message: aio_pika.Message) -> None:
         """Publish on a channel of its own, which nothing else waits for."""
@@ -59,13 +79,23 @@ class Link:
                     await channel.close()
 
     async def declare(self, queue: Queue) -> None:
-        """Declare a queue with its bindings. Raises one of ``FAILURES``."""
+        """Declare a queue with its bindings, or look whether it is there. Raises one of ``FAILURES``.
+
+        What is looked for and not found is ``missing``. Bindings cannot be looked for here.
+        """
         # A channel of its own: the broker closes it when a queue of this name has other arguments.
         channel = await self._connections[0].channel(publisher_confirms=False)
         try:
+            if not self._declares:
+                await channel.declare_queue(queue.name, passive=True)
+                self.declared.add(queue)
+                return
             declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
             for key in {*queue.keys, queue.canary_key}:
                 await declared.bind(str(queue.exchange), routing_key=key)
+        except ChannelNotFoundEntity:
+            self.missing.add(queue)
+            return
         except ChannelPreconditionFailed:
             log.error("queue_differs", queue=queue.name)  # it is there, made by somebody else: use it
         finally:
