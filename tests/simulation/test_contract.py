@@ -117,8 +117,8 @@ class Both:
         if self.held:
             one = self.dice.choice(self.held)
             async with self.ledger.db.reading() as session:
-                stands = await claims.is_held(session, one.delivery_id, one.token)
-            assert stands == self.model.is_held(one.delivery_id, one.token)
+                stands = await claims.list_held(session, [(one.delivery_id, one.token)])
+            assert (one.delivery_id in stands) == self.model.is_held(one.delivery_id, one.token)
 
     async def look(self) -> None:
         mine = self.model.lock_overdue(now=self.now(), limit=200)

@@ -229,12 +229,20 @@ async def _complete(session: Session, ids: Collection[UUID], token: UUID, *, now
     ]
 
 
-async def is_held(session: Session, delivery_id: UUID, token: UUID) -> bool:
-    """Whether the fence still stands: nobody else claimed, answered or rerouted the delivery since."""
-    found = await session.execute(
-        select(deliveries.c.id).where(deliveries.c.id == delivery_id, deliveries.c.claim_token == token)
+_FENCES = Rows("fences", deliveries.c.id, deliveries.c.claim_token)
+
+
+@cache
+def _held(dialect: str) -> Executable:
+    fences = _FENCES.table(dialect)
+    return select(deliveries.c.id).join(
+        fences, and_(deliveries.c.id == fences.c.id, deliveries.c.claim_token == fences.c.claim_token)
     )
-    return found.first() is not None
+
+
+async def list_held(session: Session, fences: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
+    """Deliveries whose fence still stands: nobody else claimed, answered or rerouted them since."""
+    return {row.id for row in (await _FENCES.execute(session, _held, fences)).all()}
 
 
 async def write_results(session: Session, results: Sequence[Result]) -> tuple[list[Moved], list[Moved]]:

@@ -26,6 +26,7 @@ from notifier.repository.claims import Claimed, Result
 from notifier.service.addresses import open_address
 from notifier.service.desk import Desk
 from notifier.service.directory import leave_unusable
+from notifier.service.fences import Fences
 from notifier.service.grants import key_aad
 from notifier.service.lane import UNKNOWN, Lane
 from notifier.service.results import judge, write_results
@@ -75,6 +76,7 @@ class Dispatcher:
         self._is_running = False
         self._keys: dict[bytes, bytes] = {}
         self._closed: set[UUID] = set()
+        self._fences = Fences(db)
 
     def attach(self, desk: Desk) -> None:
         """Give it the desk; the two know each other."""
@@ -318,8 +320,7 @@ class Dispatcher:
         lease = self.desk.tiers[one.urgency].lease
         if self._now() - (one.leased_until - lease) < LOOK_AGAIN_AFTER:
             return True
-        async with self._db.reading() as session:
-            return await claims.is_held(session, one.delivery_id, one.token)
+        return await self._fences.stands(one)
 
     def _open(self, endpoint_id: UUID, no: int, sealed: bytes) -> bytes:
         """A signing key; remembered by its sealed form, so that a changed one is never mistaken."""

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp import web
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -20,6 +21,7 @@ from notifier.domain.schedule import Urgency
 from notifier.models import attempts, audit, deliveries, endpoint_versions, escalations, notices, obligations
 from notifier.repository import claims
 from notifier.repository.claims import Result
+from notifier.service import directory, dispatch
 from notifier.service.lane import Lane
 from notifier.service.overdue import look_at_overdue
 from tests.factories.notifier import (
@@ -473,3 +475,33 @@ async def test_the_inside_of_a_notice_says_nothing_about_the_child(live: Ledger)
         }  # fmt: skip
         assert "KZ-75" not in row.body.decode()
         assert "violence" not in row.body.decode()
+
+
+async def test_what_was_revoked_while_it_waited_for_a_place_is_not_sent(
+    live: Ledger, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "LOOK_AGAIN_AFTER", timedelta(0))
+    goes_on = asyncio.Event()
+
+    async def slow(receiver: Receiver, request: web.Request, body: bytes) -> web.StreamResponse:
+        await goes_on.wait()
+        return web.Response(status=200)
+
+    async def claimed() -> Any:
+        found = await rows(live, deliveries, role=POLICE)
+        return police.requests and [row.state for row in found] == ["leased"] * 3
+
+    async def the_first_is_told() -> Any:
+        states = [row.state for row in await rows(live, deliveries, role=POLICE)]
+        return states.count("transmitted") == 1
+
+    async with receiving(slow) as police, working(live, telemetry):
+        endpoint = await live.connect(POLICE, police.url, concurrency=1)
+        for _ in range(3):
+            await live.take(alert(live))
+        await eventually(claimed, seconds=5)
+        async with live.db.transaction() as session:
+            await directory.revoke_endpoint(session, endpoint, at=utc_now(), now=utc_now())
+        goes_on.set()
+        await eventually(the_first_is_told, seconds=5)
+    assert len(police.requests) == 1
