@@ -6,6 +6,7 @@ survived by the tables.
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import sys
@@ -273,6 +274,14 @@ async def _main(
             await close()
         await parts.close()
         log.info("stopped", service=name, role=role.partition(" ")[0])
+
+
+def allow_files(number: int) -> None:
+    """Let this process have so many files and sockets open, as far as the machine allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def main(

@@ -11,6 +11,7 @@ from common.bus import Queue
 from common.bus.topology import lane_queue
 from common.http import create_app
 from common.parts import Job, Parts, Service
+from common.runtime import allow_files
 from notifier.adapters.bounces import Maildir
 from notifier.adapters.certificate import Certificate
 from notifier.adapters.channels import load, settings_of_plugins
@@ -30,8 +31,11 @@ from notifier.service.conservation import BalanceBoard
 from notifier.service.desk import Desk
 from notifier.service.dispatch import Dispatcher
 from notifier.service.endpoints import list_lanes
+from notifier.service.spares import SPARES
 from notifier.settings import Settings
 
+FILES = 4 * SPARES
+"""Every attempt under way is an open file, and systemd allows 1,024 unless asked."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -43,6 +47,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         secret=hmac.digest(parts.keys.secret("vault"), b"channels", "sha256"),
         settings={**settings.model_dump(), **settings_of_plugins()},
     )
+    allow_files(FILES)
     channel = load(outfit)
     dispatcher = Dispatcher(parts.db, channel, parts.telemetry, parts.now)
     lanes = BusLanes(parts.bus, dispatcher)

@@ -368,15 +368,22 @@ async def _write_late(session: Session, results: Sequence[Result]) -> list[Moved
 
 
 async def find_sendable(
-    session: Session, urgency: Urgency, *, now: datetime, without: Collection[UUID], limit: int
-) -> list[tuple[UUID, UUID]]:
-    """Ids and endpoints of due rows, the longest waiting first, leaving out lanes that are full."""
+    session: Session, urgency: Urgency, *, now: datetime, without: Collection[UUID], limit: int,
+    is_untried: bool | None = None,
+) -> list[tuple[UUID, UUID]]:  # fmt: skip
+    """Ids and endpoints of due rows, the longest waiting first, leaving out lanes that are full.
+
+    Args:
+        is_untried: only those that were never attempted, or only the others.
+    """
     query = (
         select(deliveries.c.id, deliveries.c.endpoint_id)
         .where(text(SENDABLE), deliveries.c.urgency == ORDER[urgency], deliveries.c.next_wakeup_at <= now)
         .order_by(deliveries.c.next_wakeup_at)
         .limit(limit)
     )
+    if is_untried is not None:
+        query = query.where(deliveries.c.attempt_no == 0 if is_untried else deliveries.c.attempt_no > 0)
     if without:
         query = query.where(deliveries.c.endpoint_id.not_in(list(without)))
     return [(row[0], row[1]) for row in (await session.execute(query)).all()]

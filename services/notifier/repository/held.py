@@ -29,7 +29,7 @@ class Due:
 
 
 async def look(session: Session, ids: Collection[UUID], *, now: datetime) -> list[Due]:
-    """Those of ``ids`` that are due, urgent first; for lanes that must choose."""
+    """Those of ``ids`` that are due, urgent first, then what nobody has tried; for lanes that must choose."""
     result = await session.execute(
         select(
             deliveries.c.id,
@@ -40,7 +40,7 @@ async def look(session: Session, ids: Collection[UUID], *, now: datetime) -> lis
             deliveries.c.held_at,
         )
         .where(deliveries.c.id.in_(list(ids)), text(SENDABLE), deliveries.c.next_wakeup_at <= now)
-        .order_by(deliveries.c.urgency, deliveries.c.next_wakeup_at)
+        .order_by(deliveries.c.urgency, deliveries.c.attempt_no > 0, deliveries.c.next_wakeup_at)
     )
     return [Due(row[0], row[1], BY_ORDER[row[2]], row[3], row[4], row[5]) for row in result.all()]
 

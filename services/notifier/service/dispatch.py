@@ -20,7 +20,7 @@ from common.timing import Now
 from notifier.domain.breaker import Rules
 from notifier.domain.channel import WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
-from notifier.domain.schedule import ORDER, Urgency
+from notifier.domain.schedule import Urgency
 from notifier.repository import claims, directory, held
 from notifier.repository.claims import Claimed, Result
 from notifier.service.addresses import open_address
@@ -28,11 +28,12 @@ from notifier.service.desk import Desk
 from notifier.service.directory import leave_unusable
 from notifier.service.fences import Fences
 from notifier.service.grants import key_aad
-from notifier.service.lane import UNKNOWN, Lane
-from notifier.service.results import judge, write_results
+from notifier.service.lane import UNKNOWN, Lane, rank_of
+from notifier.service.results import judge, record, write_results
+from notifier.service.scan import scan
+from notifier.service.spares import Spares
 
 SCAN_EVERY = timedelta(seconds=1)
-SCAN_ROWS = 500
 CLAIM_ROWS = 200
 LOOK_ROWS = 400
 TOKEN_SECONDS = 0.01
@@ -66,6 +67,8 @@ class Dispatcher:
         self._rules = rules or Rules()
         self._desk: Desk | None = None
         self._lanes: dict[UUID, Lane] = {}
+        self._spares = Spares()
+        self._watched: set[UUID] = set()
         self._in_hand: set[UUID] = set()
         self._dropped: set[UUID] = set()
         self._order = count()
@@ -153,7 +156,9 @@ class Dispatcher:
     def _lane(self, endpoint_id: UUID, concurrency: int | None = None) -> Lane:
         lane = self._lanes.get(endpoint_id)
         if lane is None:
-            lane = self._lanes[endpoint_id] = Lane.open(endpoint_id, concurrency or 1, self._rules)
+            lane = self._lanes[endpoint_id] = Lane.open(
+                endpoint_id, concurrency or 1, self._rules, self._spares
+            )
         if concurrency is not None:
             lane.resize(concurrency)
         return lane
@@ -169,20 +174,10 @@ class Dispatcher:
 
     async def find_due(self) -> int:
         """One look at the table, lane concurrencies included; returns how many due rows it named."""
-        found = 0
         async with self._db.reading() as session:
             for route in await directory.list_routes(session):
                 self._lane(route.endpoint_id, route.concurrency)
-            for urgency in ORDER:
-                # A heap of routine notices must not hide an immediate one: fullness is a matter of urgency.
-                full = [lane.endpoint_id for lane in self._lanes.values() if lane.is_full(urgency)]
-                due = await claims.find_sendable(
-                    session, urgency, now=self._now(), without=full, limit=SCAN_ROWS
-                )
-                for delivery_id, endpoint_id in due:
-                    if delivery_id not in self._in_hand:
-                        self._lane(endpoint_id).hints[delivery_id] = ORDER[urgency]
-                        found += 1
+            found = await scan(session, self._lanes, self._lane, now=self._now, but=self._in_hand)
         if found:
             self._hungry.set()
         return found
@@ -227,12 +222,12 @@ class Dispatcher:
         for row in due:
             lane = self._lane(row.endpoint_id)
             if not lane.breaker.is_open:
-                lane.hints[row.delivery_id] = ORDER[row.urgency]
+                lane.hints[row.delivery_id] = rank_of(row.urgency, attempts=row.attempts)
                 continue
             wakeup = lane.hold_until(row, tier=self.desk.tiers[row.urgency], now=now)
             if wakeup is not None:
                 until[row.delivery_id] = wakeup
-            elif lane.has_place(row.urgency):
+            elif lane.passes(row, promised=sum(one is lane for one in through.values()), now=now):
                 lane.let_through(row.delivery_id)
                 through[row.delivery_id] = lane
             # else: its lane is full; it stays due, and the scan names it again
@@ -276,10 +271,21 @@ class Dispatcher:
 
     def _fill(self, lane: Lane) -> None:
         """Give free places to what waits in the lane, the most urgent first."""
-        while (one := lane.pop()) is not None:
+        while (one := lane.pop(self._now())) is not None:
             task = asyncio.create_task(self._attempt(lane, one))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        wait = lane.patience(self._now())
+        if wait is not None and lane.endpoint_id not in self._watched:
+            self._watched.add(lane.endpoint_id)
+            asyncio.get_running_loop().call_later(wait, self._fill_again, lane)
+
+    def _fill_again(self, lane: Lane) -> None:
+        """What hangs has had its time alone: a first attempt passes it now."""
+        self._watched.discard(lane.endpoint_id)
+        self._fill(lane)
+        if lane.hints:
+            self._hungry.set()
 
     async def _attempt(self, lane: Lane, one: Claimed) -> None:
         began, began_ns = time.perf_counter(), time.time_ns()
@@ -297,7 +303,7 @@ class Dispatcher:
                 self._hungry.set()
         self._results.append((one, judge(self.desk, one, answer, ended_at=self._now())))
         self._finished.set()
-        self._record(one, answer, began_ns)
+        record(self._telemetry, one, answer, began_ns)
 
     async def _send(self, one: Claimed) -> Answer:
         timeout = self.desk.tiers[one.urgency].timeout
@@ -371,21 +377,6 @@ class Dispatcher:
         if seconds <= NEAR_SECONDS:
             waiting = {one.endpoint_id: [one.delivery_id]}
             asyncio.get_running_loop().call_later(max(0.0, seconds) + 0.002, self.wake, waiting)
-
-    def _record(self, one: Claimed, answer: Answer, began_ns: int) -> None:
-        self._telemetry.record(
-            "notifier.attempt_delivery",
-            parent=one.traceparent,
-            start_ns=began_ns,
-            end_ns=time.time_ns(),
-            attributes={
-                "dabyl.delivery_id": str(one.delivery_id),
-                "dabyl.attempt": one.attempt,
-                "dabyl.outcome": answer.outcome.value,
-                "dabyl.role": one.role,
-                **({"dabyl.alert_id": str(one.alert_id)} if one.alert_id else {}),
-            },
-        )
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:

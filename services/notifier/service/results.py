@@ -1,10 +1,12 @@
 """What a finished attempt means, and writing many of them at once."""
 
 import random
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
 from common.db import Session
+from common.telemetry import Telemetry
 from notifier.domain.channel import Answer
 from notifier.domain.delivery import RESULT, Outcome, Reason, State, step
 from notifier.domain.schedule import next_alarm, next_attempt
@@ -67,3 +69,20 @@ async def write_results(session: Session, desk: Desk, results: Sequence[Result],
     if died:
         await note_moved(session, died, "failed", now=now)
         await climb_dead(session, desk, died, now=now)
+
+
+def record(telemetry: Telemetry, one: Claimed, answer: Answer, began_ns: int) -> None:
+    """The span of an attempt that has just ended."""
+    telemetry.record(
+        "notifier.attempt_delivery",
+        parent=one.traceparent,
+        start_ns=began_ns,
+        end_ns=time.time_ns(),
+        attributes={
+            "dabyl.delivery_id": str(one.delivery_id),
+            "dabyl.attempt": one.attempt,
+            "dabyl.outcome": answer.outcome.value,
+            "dabyl.role": one.role,
+            **({"dabyl.alert_id": str(one.alert_id)} if one.alert_id else {}),
+        },
+    )
