@@ -29,7 +29,7 @@ from tests.service.gateway.test_duties import body_of, posted
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("embedded")]
 
 PAGE = f"/console/duties/{HANDLE}"
-FORMS = ("conflict", "parents", "rating", "unfounded", "withdrawal")
+FORMS = ("conflict", "parents", "rating", "unfounded", "withdrawal", "correction")
 
 
 def everything(site: Site) -> None:

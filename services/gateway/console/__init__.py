@@ -6,7 +6,7 @@ adds ticking clocks and live updates.
 
 from fastapi import APIRouter
 
-from gateway.console import affairs, alarms, alerts, duties, failures, inbox, sign_in
+from gateway.console import affairs, alarms, alerts, correcting, duties, failures, inbox, sign_in
 
 routers: tuple[APIRouter, ...] = (
     sign_in.router,
@@ -15,6 +15,7 @@ routers: tuple[APIRouter, ...] = (
     failures.router,
     inbox.router,
     duties.router,
+    correcting.router,
     affairs.router,
 )
 

@@ -224,6 +224,7 @@ SHOWN = (
     Act.CONFLICT,
     Act.PARENT_LOCK,
     Act.LOCK_LIFTED,
+    Act.CORRECTION,
     Act.WITHDRAWAL,
     Act.UNFOUNDED,
 )

@@ -11,6 +11,7 @@ import pytest
 from gateway.domain.identity import Role
 from tests.factories.gateway import (
     AGENCY,
+    CHILD,
     CONFLICT,
     DELIVERY,
     DUTY,
@@ -31,7 +32,7 @@ from tests.factories.gateway import (
 from tests.service.gateway.test_console import SAME, sign_in
 
 PAGE = f"/console/duties/{HANDLE}"
-FORMS = ("conflict", "parents", "rating", "unfounded", "withdrawal")
+FORMS = ("conflict", "parents", "rating", "unfounded", "withdrawal", "correction")
 
 
 def posted(house: House) -> list[Heard]:
@@ -323,6 +324,58 @@ async def test_a_report_is_taken_back_or_found_without_ground(
     assert answer.headers["location"] == f"{PAGE}?done={done}"
     [sent] = posted(house)
     assert (sent.service, body_of(sent)) == (service, {"reason": WHY})
+
+
+async def test_a_report_is_corrected_as_a_whole_and_nothing_of_the_child_stands_in_an_address(
+    house: House,
+) -> None:
+    await sign_in(house, Role.AGENCY)
+    show_affair(house)
+    house.upstreams.put("intake", "POST", f"/v1/alerts/{HANDLE}/corrections", {"version": 2}, status=201)
+    form = {
+        "reason": WHY, "territory": "KZ-75", "concern_violence": "yes", "direct_threat": "yes",
+        "occasion": "reception", "offender_relation": "parent", "parents": "no", "name": CHILD,
+        "birth_date": "2016-02-29", "sex": "female", "iin": "", "narrative": "Бір\r\nекі",
+    }  # fmt: skip
+    answer = await house.http.post(f"{PAGE}/correction", data=form, headers=SAME)
+    assert answer.headers["location"] == f"{PAGE}?done=corrected"
+    [sent] = posted(house)
+    assert (sent.service, body_of(sent)) == ("intake", {
+        "reason": WHY,
+        "report": {
+            "territory": "KZ-75", "concerns": ["violence"], "direct_threat": True, "occasion": "reception",
+            "alleged_offender": {"relation": "parent"}, "parents_may_be_informed": False,
+            "child": {"name": CHILD, "birth_date": "2016-02-29", "sex": "female"}, "narrative": "Бір\nекі",
+        },
+    })  # fmt: skip
+    house.upstreams.put(
+        "intake", "POST", f"/v1/alerts/{HANDLE}/corrections", problem("place-differs", 422), status=422
+    )
+    refused = await house.http.post(f"{PAGE}/correction", data=form, headers=SAME)
+    assert (refused.status_code, CHILD in refused.text) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"reason": ""}, "reason"),
+        ({"territory": "Алматы"}, "territory"),
+        ({"concern_violence": ""}, "concerns"),
+        ({"birth_date": "2016-02-30"}, "birth_date"),
+        ({"name": "a\u202eb"}, "name"),
+        ({"narrative": "x" * 20_001}, "narrative"),
+    ],
+)
+async def test_an_incomplete_correction_says_what_is_missing(
+    house: House, change: dict[str, str], field: str
+) -> None:
+    await sign_in(house, Role.AGENCY)
+    show_affair(house)
+    form = {"reason": WHY, "territory": "KZ-75", "concern_violence": "yes"} | change
+    answer = await house.http.post(f"{PAGE}/correction", data=form, headers=SAME)
+    assert answer.status_code == 422
+    assert f'id="flaw-{field}"' in answer.text
+    assert not posted(house)
 
 
 async def test_whoever_may_not_do_it_sees_no_form_and_gets_nothing_by_knowing_its_address(

@@ -61,7 +61,7 @@ def used() -> set[str]:
     found = set(re.findall(r"""\b(?:t|n|text|count)\(\s*["']([a-z_.0-9]+[a-z0-9])["']""", text))
     found |= set(
         re.findall(
-            r"""["']((?:sign_in|inbox|answer|form|duty_form|conflict|rating|parents|failures|affair)\.[a-z_]+)["']""",
+            r"""["']((?:sign_in|inbox|answer|form|duty_form|correction|conflict|rating|parents|failures|affair)\.[a-z_]+)["']""",
             text,
         )
     )
