@@ -2,17 +2,17 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Executable, bindparam, func, select, text, update
+from sqlalchemy import Executable, and_, bindparam, exists, func, not_, or_, select, text, update
 
 from common.bulk import Rows
 from common.db import Session
-from notifier.domain.delivery import Reason
+from notifier.domain.delivery import Outcome, Reason
 from notifier.domain.schedule import BY_ORDER, Urgency
-from notifier.models import deliveries
+from notifier.models import attempts, deliveries
 from notifier.models.deliveries import SENDABLE
 
 
@@ -70,15 +70,30 @@ def _hold(dialect: str) -> Executable:
     )
 
 
-async def release(session: Session, endpoint_ids: Collection[UUID], *, now: datetime) -> None:
-    """Let go what was held back for these endpoints: their breakers closed."""
+async def release(
+    session: Session, endpoint_ids: Collection[UUID], *, now: datetime, rested: timedelta
+) -> None:
+    """Let everything go that waits for these endpoints: they answer again.
+
+    What an open breaker held back, and what waits for its next try after it failed: a step of a quarter of an
+    hour was meant for an endpoint that is away. Not what they asked us to send later (429, 503), and nothing
+    that was tried within ``rested``: an endpoint that fails every other time keeps its pauses.
+    """
+    too_soon = exists().where(
+        attempts.c.delivery_id == deliveries.c.id,
+        attempts.c.no == deliveries.c.attempt_no,
+        or_(attempts.c.outcome == Outcome.THROTTLED, attempts.c.ended_at > now - rested),
+    )
     await session.execute(
         update(deliveries)
         .where(
             deliveries.c.endpoint_id.in_(list(endpoint_ids)),
             text(SENDABLE),
-            deliveries.c.reason == Reason.BREAKER_OPEN,
             deliveries.c.next_wakeup_at > now,
+            or_(
+                deliveries.c.reason == Reason.BREAKER_OPEN,
+                and_(deliveries.c.reason.in_((Reason.RETRY, Reason.UNKNOWN_OUTCOME)), not_(too_soon)),
+            ),
         )
         .values(next_wakeup_at=now)
     )

@@ -353,7 +353,7 @@ class Dispatcher:
                         for endpoint_id in {one.endpoint_id for one, _ in batch if one.url is None}:
                             await leave_unusable(session, self.desk, endpoint_id, now=self._now())
                         if closed:
-                            await held.release(session, closed, now=self._now())
+                            await held.release(session, closed, now=self._now(), rested=self._rules.open_for)
                 except Exception as error:  # noqa: BLE001  # the database may be away: keep the results and try again
                     log.warning("results_not_written", count=len(batch), error_type=type(error).__name__)
                     self._results = batch + self._results

@@ -121,6 +121,41 @@ async def test_one_probe_finds_out_that_it_is_back_and_everything_goes(
     assert all(row.held_at is None for row in await rows(live, deliveries, role=POLICE))
 
 
+async def test_what_failed_goes_as_soon_as_the_endpoint_is_back_but_not_before_the_time_it_asked_for(
+    live: Ledger, telemetry: Telemetry
+) -> None:
+    """After some failures the next try is a quarter of an hour away; one more alert finds it up."""
+    async with switchable(503) as (agency, switch):
+        await live.connect(POLICE, agency.url)
+        failed = await planned(live, 30, Urgency.URGENT)
+        async with working(live, telemetry, rules=QUICK_RULES):
+
+            async def tried() -> Any:
+                found = await rows(live, deliveries, role=POLICE)
+                return all(row.attempt_no and row.state == "waiting" for row in found)
+
+            await eventually(tried)
+            far = utc_now() + timedelta(minutes=15)
+            async with live.db.transaction() as session:
+                await session.execute(
+                    update(deliveries).where(deliveries.c.state == "waiting").values(next_wakeup_at=far)
+                )
+                await session.execute(
+                    update(attempts).where(attempts.c.delivery_id == failed[0]).values(outcome="throttled")
+                )
+            await asyncio.sleep(2 * QUICK_RULES.open_for.total_seconds())
+            switch["status"] = 200
+            await live.take(live.alert(received_at=utc_now()))
+
+            async def sent() -> Any:
+                found = await rows(live, deliveries, role=POLICE)
+                return len([row for row in found if row.state == "transmitted"]) >= len(failed)
+
+            await eventually(sent)
+    [asked] = [row for row in await rows(live, deliveries, role=POLICE) if row.id == failed[0]]
+    assert (asked.state, asked.next_wakeup_at) == ("waiting", far)
+
+
 async def test_an_immediate_notice_pierces_an_open_breaker(live: Ledger, telemetry: Telemetry) -> None:
     async with switchable(500) as (agency, switch):
         await live.connect(POLICE, agency.url)
