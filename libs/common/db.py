@@ -220,6 +220,23 @@ def is_away(error: BaseException) -> bool:
     return error.connection_invalidated or state.startswith(_PASSING)
 
 
+_BEATEN = frozenset(
+    {
+        "40001",  # serialization failure
+        "40P01",  # deadlock
+        "55P03",  # a lock was not to be had in time
+    }
+)
+
+
+def is_beaten(error: BaseException) -> bool:
+    """Whether another transaction was in the way: this one is rolled back for certain, and may go again.
+
+    Not so when the connection is gone: it may have been committed.
+    """
+    return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")) in _BEATEN
+
+
 def is_sqlite_busy(error: BaseException) -> bool:
     """True when SQLite gave up waiting for another process's lock."""
     return isinstance(getattr(error, "orig", error), sqlite3.OperationalError)

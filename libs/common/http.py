@@ -23,12 +23,14 @@ from common.reconciling import list_missing
 from common.schemas import PROBLEM_RESPONSES, In, Out, Problem, components_of
 from common.strict_json import StrictBodies
 from common.telemetry import Telemetry
+from common.trying import TryAgain, note_one_transaction
 
 MAX_BODY_BYTES = 256 * 1024
 Item = TypeVar("Item")
 
 
 async def _transaction(request: Request) -> AsyncIterator[Session]:
+    note_one_transaction(request.scope)
     async with request.app.state.parts.db.transaction() as session:
         yield session
 
@@ -39,7 +41,8 @@ async def _reading(request: Request) -> AsyncIterator[Session]:
 
 
 # scope="function" commits before the answer leaves. FastAPI's default commits after it: the caller
-# would read 201 even when the commit then fails.
+# would read 201 even when the commit then fails. A door with ``Tx`` is one transaction, and calls nobody:
+# beaten by another one, it is begun anew (``common.trying``).
 Tx = Annotated[Session, Depends(_transaction, scope="function")]
 Reading = Annotated[Session, Depends(_reading, scope="function")]
 
@@ -172,6 +175,7 @@ def create_app(
     for name, value in (state or {}).items():
         setattr(app.state, name, value)
     add_handlers(app)
+    app.add_middleware(TryAgain)  # inside of the next one, which has read the whole body
     app.add_middleware(StrictBodies, max_bytes=max_body_bytes)
     app.include_router(health_router)
     if effects:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from common.db import is_away
 from common.errors import Refusal, Unavailable
 from common.telemetry import log
+from common.trying import note_failure
 
 TYPE_PREFIX = "https://dabyl.kz/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -125,6 +126,7 @@ async def _http(_request: Request, error: Exception) -> Response:
 async def _away(request: Request, error: Exception) -> Response:
     if not is_away(error):
         return await _failure(request, error)
+    note_failure(request.scope, error)
     log.warning("part_away", error_type=type(error).__name__)
     return problem_response(PartAway())
 

@@ -15,6 +15,7 @@ from common.errors import Refusal
 from common.http import After, Limit, Page, Reading, write_cursor
 from common.identity import Caller, Principal, require
 from common.strict_json import parse
+from common.trying import note_one_transaction
 from notifier.domain.receipt import Flaw, Receipt
 from notifier.errors import ReceiptMediaUnknown, ReceiptNotReadable
 from notifier.repository.receipts import Addressed
@@ -104,6 +105,7 @@ async def record_receipt(
     now = counter.now()
     refusal: Refusal | None = None
     recorded: receipts.Recorded | None = None
+    note_one_transaction(request.scope)
     # The transaction commits also when the receipt is refused: the security event must stay.
     async with counter.db.transaction() as session:
         try:
