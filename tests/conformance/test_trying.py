@@ -307,7 +307,7 @@ async def _twice(db: Database) -> BaseException:
 
 
 async def _misspelt(db: Database) -> BaseException:
-    return await failure_of(in_transaction(db, "SELEKT 1"))
+    return await failure_of(in_transaction(db, "SELECT )"))
 
 
 async def _impossible(db: Database) -> BaseException:
