@@ -24,8 +24,9 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session as SyncSession
 
-from common.db import Session
+from common.db import Session, put_off
 
 _SQLITE: Any = sqlite.dialect()
 
@@ -109,8 +110,9 @@ def _insert(table: Table) -> Executable:
 
 
 @cache
-def _rows_of(table: Table, names: tuple[str, ...]) -> Rows:
-    return Rows(f"new_{table.name}", *(table.c[name] for name in names))
+def _rows_of(table: Table, names: tuple[str, ...], place: int | None = None) -> Rows:
+    name = f"new_{table.name}" if place is None else f"new_{place}_{table.name}"
+    return Rows(name, *(table.c[name] for name in names))
 
 
 @cache
@@ -118,6 +120,58 @@ def _insert_given(table: Table, names: tuple[str, ...]) -> Executable:
     given = _rows_of(table, names).table("postgresql")
     chosen = select(*(given.c[name] for name in names))
     return insert(table).from_select(list(names), chosen, include_defaults=False)
+
+
+_WAITING = "insert_later"
+Kind = tuple[Table, tuple[str, ...], tuple[str, ...]]
+"""A table, the columns that are named, and the index that says which rows are there already."""
+
+
+def insert_later(
+    session: Session, table: Table, rows: Sequence[Mapping[str, Any]], *, new_by: Sequence[str] = ()
+) -> None:
+    """Insert all rows before this session's next statement or its commit, in one statement with others.
+
+    One round trip on PostgreSQL, however many tables. A row that may not be there raises there and then,
+    not here.
+
+    Args:
+        rows: every one names the same columns.
+        new_by: insert only those whose values of this unique index are not there yet.
+    """
+    if not rows:
+        return
+    waiting: dict[Kind, list[Mapping[str, Any]]] = session.info.setdefault(_WAITING, {})
+    waiting.setdefault((table, tuple(rows[0]), tuple(new_by)), []).extend(rows)
+    put_off(session, _insert_waiting)
+
+
+def _insert_waiting(session: SyncSession) -> None:
+    kinds: dict[Kind, list[Mapping[str, Any]]] = session.info.pop(_WAITING)
+    dialect = session.get_bind().dialect.name
+    if dialect != "postgresql":
+        for (table, _, new_by), rows in kinds.items():
+            session.execute(_insert_ignore(table, dialect, new_by) if new_by else _insert(table), rows)
+        return
+    bound: dict[str, Any] = {}
+    for place, ((table, names, _), rows) in enumerate(kinds.items()):
+        given = _rows_of(table, names, place)
+        bound |= given.bound(dialect, [[row[name] for name in names] for row in rows])
+    session.execute(_insert_all(tuple(kinds)), bound)
+
+
+@cache
+def _insert_all(kinds: tuple[Kind, ...]) -> Executable:
+    """All inserts as one statement: references between them are checked at its end."""
+    parts = []
+    for place, (table, names, new_by) in enumerate(kinds):
+        given = _rows_of(table, names, place).table("postgresql")
+        part = postgresql.insert(table).from_select(
+            list(names), select(*(given.c[name] for name in names)), include_defaults=False
+        )
+        parts.append(part.on_conflict_do_nothing(index_elements=list(new_by)) if new_by else part)
+    *before, last = parts
+    return last.add_cte(*(part.cte(f"part_{place}") for place, part in enumerate(before)))
 
 
 async def insert_new(

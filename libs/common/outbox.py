@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from common.bulk import Rows, insert_rows
+from common.bulk import Rows, insert_later
 from common.bus import Bus, Exchange, Message
 from common.bus.topology import event_queue, readers_of
 from common.contracts import REGISTRY, Event
@@ -97,10 +97,13 @@ _WANTED = Rows("wanted", OUTBOX.c.id)
 
 
 @cache
-def _take(dialect: str) -> Executable:
+def _take() -> Executable:
+    """Claim in one statement, one round trip; a relay does it twice a second even when nothing waits."""
+    # Materialised: a plan that looked for due rows once a joined row would lock more than it takes.
+    due = _DUE.cte("due").prefix_with("MATERIALIZED", dialect="postgresql")
     return (
         update(OUTBOX)
-        .where(OUTBOX.c.id.in_(select(_WANTED.table(dialect).c.id)))
+        .where(OUTBOX.c.id.in_(select(due.c.id)))
         .values(claim_token=_TOKEN, claimed_until=_UNTIL, tries=OUTBOX.c.tries + 1)
         .returning(
             OUTBOX.c.id,
@@ -168,7 +171,7 @@ async def add_many(
         }
         for event, subject, traceparent in events
     ]
-    await insert_rows(session, OUTBOX, rows)
+    insert_later(session, OUTBOX, rows)
     if rows:
         session.info["outbox_written"] = True
     return [UUID(str(row["id"])) for row in rows]
@@ -279,17 +282,13 @@ class Relay:
 
     async def _claim(self, token: UUID) -> list[_Claimed]:
         now = self._now()
-        until = {"now": now}
         if self._db.is_sqlite:
             async with self._db.reading() as session:
-                if (await session.execute(_ANY_DUE, until)).first() is None:
+                if (await session.execute(_ANY_DUE, {"now": now})).first() is None:
                     return []  # spares the writers' lock while nothing waits
-        async with self._db.transaction() as session:
-            ids = (await session.execute(_DUE, {**until, "most": BATCH})).all()
-            if not ids:
-                return []
-            result = await _WANTED.execute(session, _take, ids, token=token, until=now + LEASE)
-            rows = [_Claimed(*row) for row in result.all()]
+        async with self._db.at_once() as session:
+            bound = {"now": now, "most": BATCH, "token": token, "until": now + LEASE}
+            rows = [_Claimed(*row) for row in (await session.execute(_take(), bound)).all()]
         return sorted(rows, key=lambda row: row.created_at)
 
     async def _readable(self, token: UUID, claimed: list[_Claimed]) -> tuple[list[_Claimed], list[bytes]]:
@@ -345,10 +344,11 @@ class Relay:
         by_pause: dict[timedelta, list[UUID]] = defaultdict(list)
         for row_id, pause in failed.items():
             by_pause[pause].append(row_id)
-        async with self._db.transaction() as session:
-            if done:
+        if done:
+            async with self._db.at_once() as session:
                 ids = [(one,) for one in done]
                 await _WANTED.execute(session, _lay_to_rest, ids, token=token, now=now)
-            for pause, failing in by_pause.items():
+        for pause, failing in by_pause.items():
+            async with self._db.at_once() as session:
                 ids = [(one,) for one in failing]
                 await _WANTED.execute(session, _put_off, ids, token=token, until=now + pause)

@@ -27,7 +27,7 @@ class Gatekeeper:
         if scheme.lower() != "bearer" or not token:
             raise TokenMissing
         access = await self._verifier.verify(token)
-        async with self._db.reading() as session:
+        async with self._db.glancing() as session:
             await clients.refuse_revoked(session, access)
         if roles and access.bearer.role not in roles:
             raise RoleNotAllowed

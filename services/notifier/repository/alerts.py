@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import or_, select, update
 
-from common.bulk import insert_new
+from common.bulk import insert_later, insert_new
 from common.db import Session
 from notifier.models import alert_handles, alerts
 
@@ -62,7 +62,7 @@ async def add_alerts(session: Session, rows: Sequence[Mapping[str, Any]]) -> set
 
 async def add_handles(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Let these agencies know the alert by their own ids; known ones stay."""
-    await insert_new(session, alert_handles, rows, ["handle"])
+    insert_later(session, alert_handles, rows, new_by=["handle"])
 
 
 async def find_alert(session: Session, alert_id: UUID) -> AlertRow | None:

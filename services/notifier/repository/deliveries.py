@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import case, func, insert, select, update
 
-from common.bulk import insert_rows
+from common.bulk import insert_later
 from common.db import Session, lock_due
 from notifier.domain.delivery import FINAL, Fact, Outcome, Reason, State, states_before
 from notifier.domain.escalation import Rung
@@ -18,17 +18,17 @@ from notifier.repository.claims import Moved
 
 async def add_deliveries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store new deliveries; the unique key decides that none is stored twice."""
-    await insert_rows(session, deliveries, rows)
+    insert_later(session, deliveries, rows)
 
 
 async def add_notices(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store the rendered notices: stable bytes."""
-    await insert_rows(session, notices, rows)
+    insert_later(session, notices, rows)
 
 
 async def add_attempts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store attempts, before the first byte of any of them is sent."""
-    await insert_rows(session, attempts, rows)
+    insert_later(session, attempts, rows)
 
 
 async def last_numbers(session: Session, alert_id: UUID) -> dict[UUID, int]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Executable, and_, or_, select, update
 
-from common.bulk import Rows, insert_rows
+from common.bulk import Rows, insert_later
 from common.db import Session, lock_due
 from notifier.models import alerts, breaches, deliveries, obligations
 
@@ -100,7 +100,7 @@ class Restart:
 
 async def add_obligations(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store the duties of an alert."""
-    await insert_rows(session, obligations, rows)
+    insert_later(session, obligations, rows)
 
 
 async def meet_carried(

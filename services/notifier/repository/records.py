@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.bulk import insert_new, insert_rows
+from common.bulk import insert_later, insert_rows
 from common.db import Session
 from common.ids import new_id
 from notifier.models import audit, escalations, security_events
@@ -33,13 +33,13 @@ def act(
 
 
 async def add_acts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store audit rows."""
-    await insert_rows(session, audit, rows)
+    """Store audit rows, with the other rows of the transaction."""
+    insert_later(session, audit, rows)
 
 
 async def add_escalations(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store alarms; a level of a delivery is raised once."""
-    await insert_new(session, escalations, rows, ["delivery_id", "level"])
+    insert_later(session, escalations, rows, new_by=["delivery_id", "level"])
 
 
 async def add_security_event(
