@@ -1,5 +1,6 @@
 """``dabyl agency add`` for every kind, at a terminal: a house in its own process, real counterparts."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -16,7 +17,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.acceptance.embedded import ROOT, EmbeddedHouse
+from tests.acceptance.raw import ask
 from tests.acceptance.recording import Recorder, recording
+from tests.conftest import REAL
 from tests.parts.process import free_ports
 
 pytestmark = pytest.mark.timeout(240)
@@ -76,13 +79,15 @@ def receiver() -> Iterator[Recorder]:
 
 
 def add(house: EmbeddedHouse, region: str, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    whose = ("--role", "internal_affairs", "--territory", region)
+    return _dabyl(house, "agency", "add", *whose, *words, typed=typed)
+
+
+def _dabyl(house: EmbeddedHouse, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(str(one) for one in (ROOT, ROOT / "libs", ROOT / "services"))
     environment = {**os.environ, "PYTHONPATH": path, "DABYL_URL": house.url, "DABYL_HOME": str(house.home)}
     return subprocess.run(
-        [
-            sys.executable, "-m", "dabyl", "agency", "add", "--role", "internal_affairs",
-            "--territory", region, *words,
-        ],
+        [sys.executable, "-m", "dabyl", *words],
         env=environment, input=typed, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
@@ -162,6 +167,32 @@ def test_a_duty_phone_is_the_third_rung_and_says_what_this_house_lacks(house: Em
     assert ways(house, given["agency_id"]) == [("voice", 2)]
     assert given["test"]["outcome"] == "no_adapter"
     assert "NOTIFIER_VOICE_URL" in done.stderr
+
+
+@pytest.mark.real
+async def test_the_lane_of_a_new_endpoint_is_made_by_the_command_that_asks_the_house(
+    house: EmbeddedHouse, broker_url: str
+) -> None:
+    given = added(add(house, "KZ-35", "--kind", "file", "--url", "folder:elsewhere", "--no-test"))
+    gone = added(add(house, "KZ-39", "--kind", "file", "--url", "folder:closed", "--no-test"))
+    calls = house.calls()
+    bearer = (("Authorization", f"Bearer {calls.registrar()}"),)
+    answer = ask(house.url, "DELETE", f"/v1/endpoints/{gone['endpoint_id']}", headers=bearer)
+    assert answer.status == 204
+
+    def topology(word: str) -> subprocess.CompletedProcess[str]:
+        return _dabyl(house, "topology", word, "--bus", broker_url, "--api", str(REAL.rabbit().api))
+
+    made = await asyncio.to_thread(topology, "apply")
+    assert made.returncode == 0, made.stderr
+    assert f"made: queue dlv.lane.{given['endpoint_id']}\n" in made.stdout
+    assert gone["endpoint_id"] not in made.stdout
+    connection = await aio_pika.connect(broker_url)
+    async with connection:
+        await (await connection.channel()).queue_delete(f"dlv.lane.{given['endpoint_id']}")
+    missing = await asyncio.to_thread(topology, "check")
+    assert missing.returncode == 1
+    assert f"queue dlv.lane.{given['endpoint_id']}: missing" in missing.stdout
 
 
 @pytest.mark.parametrize(
