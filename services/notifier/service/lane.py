@@ -120,10 +120,10 @@ class Lane:
         return eldest <= now - SILENCE and (self.moved_at is None or self.moved_at <= now - SILENCE)
 
     def passes(self, row: Due, *, promised: int, now: datetime) -> bool:
-        """Whether what an open breaker lets through could start at once, beside ``promised`` others."""
-        if rank_of(row.urgency, attempts=row.attempts) == FIRST:
-            return promised + self.queued_first < self.firsts(now)
-        return not self.queue and self.running + promised < self.concurrency and self.has_place(row.urgency)
+        """Whether what an open breaker lets through makes sense to claim, beside ``promised`` others."""
+        rank = rank_of(row.urgency, attempts=row.attempts)
+        # One that refuses at once takes many in a second; for one that hangs hardly any is claimed ahead.
+        return promised < self.appetite_for(rank, now) and (rank <= IMMEDIATE or self.has_place(row.urgency))
 
     def patience(self, now: datetime) -> float | None:
         """Seconds until what hangs may let a first attempt pass that waits here; ``None`` when none does."""
@@ -156,8 +156,6 @@ class Lane:
     def appetite(self) -> int:
         """How many more claims make sense: quick lanes take many at a time, a hanging one takes none."""
         ahead = int(self.concurrency * min(AHEAD_SECONDS / max(self.seconds, 0.01), 25))
-        if self.breaker.is_open:
-            ahead = 0
         return max(0, self.concurrency + ahead - self.running - len(self.queue))
 
     def appetite_for(self, rank: int, now: datetime) -> int:
