@@ -81,6 +81,19 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(running.pid, signal.SIGCONT)
 
+    @contextmanager
+    def parted(self, number: int) -> Iterator[None]:
+        """A partition: the others and this node hear nothing of each other; clients reach them all."""
+        alone = self.nodes[number]
+        others = [node for node in self.nodes if node is not alone]
+        for other in others:
+            alone.shun(other, is_lasting=True)
+        try:
+            yield
+        finally:
+            for other in others:
+                alone.shun(other, is_lasting=False)
+
     def stop(self) -> None:
         """End all nodes, then the mapper."""
         for node in reversed(self.nodes):

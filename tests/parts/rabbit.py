@@ -157,6 +157,16 @@ class Rabbit:
         if done.returncode != 0:
             raise PartFailed(f"rabbitmqctl {' '.join(words)}: {done.stdout}{done.stderr}")
 
+    def shun(self, other: "Rabbit", *, is_lasting: bool) -> None:
+        """Take nothing from another node of the cluster any more, or let it in again.
+
+        With another cookie neither of the two can connect to the other: a wire that is cut between them,
+        while the clients of both keep theirs. No firewall is needed.
+        """
+        cookie = "elsewhere" if is_lasting else self._known["cookie"]
+        cut = f", erlang:disconnect_node('{other.node}')" if is_lasting else ""
+        self.ctl("eval", f"erlang:set_cookie('{other.node}', '{cookie}'){cut}.")
+
     def processes(self) -> list[Running]:
         return [one for one in (self.running, self._mapper) if one]
 
