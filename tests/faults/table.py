@@ -13,7 +13,7 @@ END = "<!-- end of figures -->"
 
 NOT_RUN = (
     ("F6", "broker killed half a second after a queue was declared", "`tests/conformance/test_canary.py`"),
-    ("F10", "broker of three nodes, partition, upgrade from 3.13 to 4.x", "one RabbitMQ (3.10), one machine"),
+    ("F10", "upgrade of the broker from 3.13 to 4.x", "there is one RabbitMQ here (3.10)"),
     (
         "F11",
         "failover of a PostgreSQL cluster; a disk that is full",
@@ -37,6 +37,11 @@ ELSEWHERE = (
         "F1, F2, F3, F5",
         "random kills of every process",
         "`make kills`, and every await point in `make simulation`",
+    ),
+    (
+        "F10",
+        "broker of three nodes: one killed, one suspended, one parted from the others",
+        "`python -m tests.faults.cluster`",
     ),
     ("F20, F21", "poison events, delivery limits", "`tests/conformance/test_bus.py`"),
     (
