@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, or_, select, tuple_, update
 
+from common.bulk import insert_later
 from common.db import Session, insert_ignore
 from intake.domain.seals import SealedRecord
 from intake.models import (
@@ -55,10 +56,6 @@ class Match:
     kind: str
 
 
-_ADD_RECORD = insert(child_records)
-_ADD_REPORTER = insert(reporter_vault)
-_ADD_MATCH_TOKENS = insert(match_tokens)
-_ADD_DENIALS = insert(denials)
 _ADD_OPENING = insert(openings)
 _ALERT = select(
     alerts.c.id,
@@ -129,24 +126,21 @@ async def add_alert(session: Session, alert: Alert) -> bool:
 
 
 async def add_records(session: Session, alert_id: UUID, record: SealedRecord, reporter: bytes) -> None:
-    """Add the sealed documents of an alert."""
+    """Add the sealed documents of an alert, with the other rows of the transaction."""
     sealed = {"alert_id": alert_id, "version": record.version, "sealed": record.sealed}
-    await session.execute(_ADD_RECORD, {**sealed, "wrapped_key": record.wrapped_key})
-    await session.execute(_ADD_REPORTER, {"alert_id": alert_id, "sealed": reporter})
+    insert_later(session, child_records, [{**sealed, "wrapped_key": record.wrapped_key}])
+    insert_later(session, reporter_vault, [{"alert_id": alert_id, "sealed": reporter}])
 
 
 async def add_match_tokens(session: Session, alert_id: UUID, tokens: Sequence[tuple[str, bytes]]) -> None:
     """Add the tokens by which the child may be met again; each with its kind."""
-    if tokens:
-        rows = [{"token": token, "alert_id": alert_id, "kind": kind} for kind, token in tokens]
-        await session.execute(_ADD_MATCH_TOKENS, rows)
+    rows = [{"token": token, "alert_id": alert_id, "kind": kind} for kind, token in tokens]
+    insert_later(session, match_tokens, rows)
 
 
 async def add_denials(session: Session, alert_id: UUID, tokens: Sequence[bytes]) -> None:
     """Shut somebody out of an alert."""
-    if tokens:
-        rows = [{"alert_id": alert_id, "token": token} for token in tokens]
-        await session.execute(_ADD_DENIALS, rows)
+    insert_later(session, denials, [{"alert_id": alert_id, "token": token} for token in tokens])
 
 
 async def change_denials(
