@@ -294,9 +294,8 @@ async def _nobody_there(_db: Database) -> BaseException:
 async def _no_place(db: Database) -> BaseException:
     small = Database(db.engine.url.render_as_string(hide_password=False), pool_size=1)
     small.engine.sync_engine.pool._timeout = 0.1  # type: ignore[attr-defined]  # half a minute otherwise
-    async with small.transaction() as one, small.transaction() as other:
-        await one.execute(text("SELECT 1"))
-        await other.execute(text("SELECT 1"))
+    async with small.transaction() as holding:
+        await holding.execute(text("SELECT 1"))
         failure = await failure_of(in_transaction(small, "SELECT 1"))
     await small.close()
     return failure
