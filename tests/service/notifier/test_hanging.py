@@ -17,6 +17,7 @@ from notifier.domain.delivery import Outcome
 from notifier.domain.schedule import ORDER, Urgency
 from notifier.models import attempts, deliveries
 from notifier.repository.claims import Claimed
+from notifier.repository.held import Due
 from notifier.service import scan
 from notifier.service.lane import FIRST, PATIENCE, SILENCE, Lane
 from notifier.service.spares import PART, SPARES, Spares
@@ -209,6 +210,20 @@ async def test_one_that_fails_or_refuses_at_once_is_not_overrun() -> None:
         assert len(begun(lane, T0)) == 4
         lane.finish(a_claim(0), outcome, seconds=0.05, at=T0)
         assert len(begun(lane, T0)) == 1
+
+
+async def test_behind_an_open_breaker_one_that_refuses_at_once_is_given_many_one_that_hangs_hardly_any() -> (
+    None
+):
+    """A repeat is known to fail at once there: one place at a time a heap outlives its pace."""
+    given = {}
+    for seconds in (0.005, 10.0):
+        lane = a_lane(Spares())
+        lane.seconds = seconds
+        lane.breaker.opened_at = T0
+        repeat = Due(UUID(int=1), lane.endpoint_id, Urgency.IMMEDIATE, 2, None, None)
+        given[seconds] = sum(lane.passes(repeat, promised=promised, now=T0) for promised in range(200))
+    assert given == {0.005: 104, 10.0: 4}
 
 
 async def test_rank_decides_in_the_queue_and_among_hints() -> None:
