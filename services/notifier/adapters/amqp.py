@@ -5,7 +5,6 @@ comes back.
 """
 
 import asyncio
-import socket
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
@@ -17,6 +16,7 @@ from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 from aiormq.connection import TransportFactory
 from yarl import URL
 
+from notifier.adapters.names import look_up
 from notifier.adapters.webhook import signed_headers
 from notifier.domain.address import Network, is_allowed, is_exempt
 from notifier.domain.channel import Answer, Outfit, Parcel
@@ -120,7 +120,7 @@ class Dialler(TransportFactory):
         host, port = url.host or "", url.port or PORTS[url.scheme]
         context = await kwargs["ssl_context_provider"].get_context() if url.scheme == "amqps" else None
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await look_up(host, port)
         targets = [str(target[0]) for _, _, _, _, target in found]
         for target in targets:
             address = ip_address(target)

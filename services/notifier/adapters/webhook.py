@@ -17,10 +17,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
-from aiohttp.resolver import ThreadedResolver
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from notifier.adapters.certificate import Certificate, CertificateUnusable
+from notifier.adapters.names import Resolver
 from notifier.domain.address import CERTIFIED, Network, is_sendable_url, may_dial
 from notifier.domain.channel import ASYMMETRIC, Answer, Outfit, Parcel
 from notifier.domain.delivery import Outcome
@@ -29,6 +29,8 @@ ANSWER_BYTES = 1024
 """So much of an answer is read to keep its connection usable; nothing of it is kept."""
 ASYMMETRIC_BYTES = len(ASYMMETRIC) + 32
 KEPT_ALIVE_SECONDS = 20.0
+NAME_SECONDS = 5
+"""So long an address stands for a name: attempts that leave together ask once."""
 MAX_HEADER_BYTES = 8190
 MAX_RETRY_AFTER = timedelta(days=30)
 USER_AGENT = "dabyl/1"
@@ -141,8 +143,9 @@ class Webhook:
                 connector=aiohttp.TCPConnector(
                     ssl=context,
                     limit=0,  # lanes bound what is in flight
-                    use_dns_cache=False,
-                    resolver=ThreadedResolver(),
+                    # One lookup for all that wait for a name. Who dials judges the address each time.
+                    ttl_dns_cache=NAME_SECONDS,
+                    resolver=Resolver(),
                     keepalive_timeout=KEPT_ALIVE_SECONDS,
                     socket_factory=self._dialler("https" if scheme == CERTIFIED else scheme),
                 ),
