@@ -9,6 +9,8 @@ from tests.faults.proxy import Mode, Weather
 from tests.faults.scene import Scene
 
 Act = Callable[[Scene], None]
+SETTLE_SECONDS = 420.0
+"""An urgent notice that failed five times waits five minutes for its sixth try."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Fault:
         allowed: sorts of findings that the fault brings by itself, and that the house can only name.
         within: most seconds from the answer to the reporter until the police had the notice; ``None`` where
             the fault is in the way itself.
+        settle: longest time, in seconds, that everything may take to come when the fault is over.
     """
 
     numbers: str
@@ -35,6 +38,7 @@ class Fault:
     full: tuple[int, float] = (80, 0.3)
     allowed: frozenset[str] = frozenset()
     within: float | None = None
+    settle: float = SETTLE_SECONDS
 
 
 def _weather(wire: str, weather: Weather, short: float, full: float) -> Act:
@@ -200,6 +204,8 @@ FAULTS = [
         _on_agencies(Weather(Mode.REFUSE), 8, 120),
         alerts=20,
         full=(200, 0.5),
+        # One agency fails each notice twice on purpose: then an urgent one is at its steps of 15 minutes.
+        settle=2400.0,
     ),
     Fault(
         "F4",

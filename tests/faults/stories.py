@@ -17,8 +17,6 @@ from tests.faults.scene import Scene, scene_in
 
 EVERY = 0.3
 LEDGER_SECONDS = 90.0
-SETTLE_SECONDS = 420.0
-"""An urgent notice that failed five times waits five minutes for its sixth try."""
 
 
 @dataclass
@@ -58,7 +56,7 @@ class Story:
         }
 
 
-def play(scene: Scene, fault: Fault, *, within: float = SETTLE_SECONDS) -> Story:
+def play(scene: Scene, fault: Fault, *, within: float | None = None) -> Story:
     """Report while the fault is made, and on until it is over and everything has come."""
     began = time.monotonic()
     scene.notes.clear()
@@ -74,7 +72,7 @@ def play(scene: Scene, fault: Fault, *, within: float = SETTLE_SECONDS) -> Story
         failure = repr(error)
     reporter.join(300)
     reporter.give_up.set()
-    verdict = scene.stage.settled(within=within)
+    verdict = scene.stage.settled(within=fault.settle if within is None else within)
     latency = scene.worst_latency(since)
     broken = []
     if reporter.accepted < count:
