@@ -117,7 +117,7 @@ async def test_one_probe_finds_out_that_it_is_back_and_everything_goes(
                 found = await rows(live, deliveries, role=POLICE)
                 return all(row.state == "transmitted" for row in found)
 
-            await eventually(all_sent)
+            await eventually(all_sent, seconds=30)
     assert all(row.held_at is None for row in await rows(live, deliveries, role=POLICE))
 
 

@@ -80,7 +80,8 @@ async def test_with_a_third_of_the_agencies_hanging_first_attempts_pass_a_heap_o
             f"\n{dead} of {len(roles)} agencies hang: {len(waits)} first attempts of immediate notices,"
             f" the slowest after {max(waits) * 1000:.0f} ms\n"
         )
-    assert max(waits) < 1
+    # Half of what one that hangs takes: no new alert waited behind it. How fast it is, `make bench` says.
+    assert max(waits) < 5
 
 
 async def test_a_lost_wake_up_of_a_new_alert_is_found_behind_the_heaps_of_those_that_hang(
@@ -109,8 +110,8 @@ async def test_a_lost_wake_up_of_a_new_alert_is_found_behind_the_heaps_of_those_
                     return [row.started_at - since for row in started] if len(started) == len(new) else None
 
                 waits = await eventually(tried)
-                # A look comes every second; what it finds is claimed at once.
-                assert max(waits) < timedelta(seconds=1.6)
+                # A look comes every second and claims at once what it finds; the heap would take a minute.
+                assert max(waits) < timedelta(seconds=5)
 
 
 def a_claim(number: int, *, attempt: int = 1, urgency: Urgency = Urgency.IMMEDIATE) -> Claimed:
