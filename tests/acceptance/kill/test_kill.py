@@ -15,7 +15,7 @@ from tests.acceptance.kill.stage import Stage
 from tests.acceptance.kill.supervisor import Killer, Target
 from tests.faults.kills import PAUSE, SEED, STALL_SECONDS, Round, Size, play, run_story
 
-SIZE = Size(kills=24, alerts=200)
+SIZE = Size(kills=26, alerts=200)
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(int(SIZE.longest + STALL_SECONDS + 300))]
 Tell = Callable[[str, object], None]
@@ -26,7 +26,7 @@ Tell = Callable[[str, object], None]
 def test_on_rabbitmq_and_postgresql_nothing_is_lost(tmp_path: Path, record_property: Tell) -> None:
     played = play(tmp_path, SIZE, SEED)
     _judge(played, record_property)
-    assert len(played.struck) == 12, str(played)  # ten of ours, PostgreSQL, RabbitMQ: each at least twice
+    assert len(played.struck) == 13, str(played)  # eleven of ours, PostgreSQL, RabbitMQ: each at least twice
 
 
 @pytest.mark.xdist_group("embedded")
