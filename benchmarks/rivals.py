@@ -136,7 +136,8 @@ class Rival:
                         stderr=stream,
                     )
                 )
-        wait_until(self._is_up_or_gone, within=30, or_else=lambda: f"{self.name} did not start")
+                # One after the other: of two that make the same queue at once RabbitMQ sends one away.
+                wait_until(self._is_up_or_gone, within=30, or_else=lambda: f"{self.name} did not start")
         if not self._is_alive():
             raise PartFailed(f"{self.name} ended while starting: {tail(self._log)}")
 
