@@ -110,8 +110,8 @@ async def test_a_lost_wake_up_of_a_new_alert_is_found_behind_the_heaps_of_those_
                     return [row.started_at - since for row in started] if len(started) == len(new) else None
 
                 waits = await eventually(tried)
-                # A look comes every second and claims at once what it finds; the heap would take a minute.
-                assert max(waits) < timedelta(seconds=5)
+                # A look comes every second; one that does not ask by rank finds it after five or six.
+                assert max(waits) < timedelta(seconds=4)
 
 
 def a_claim(number: int, *, attempt: int = 1, urgency: Urgency = Urgency.IMMEDIATE) -> Claimed:
