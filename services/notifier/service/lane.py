@@ -23,8 +23,10 @@ TOKENS_A_PLACE = 250.0
 runaway is slowed. An agency that wants less asks for fewer places."""
 PATIENCE = timedelta(seconds=0.5)
 """An attempt that has waited so long for its answer keeps no first attempt of an immediate notice waiting."""
-SILENCE = timedelta(seconds=2)
-"""An endpoint that answers nothing for so long is taken for one that hangs, before any attempt has ended."""
+SILENCE = timedelta(seconds=0.8)
+"""An endpoint that answers nothing for so long is taken for one that hangs, before any attempt has ended.
+
+Shorter than the second in which a first attempt of an immediate notice must start."""
 UNANSWERED = frozenset({Outcome.NO_ANSWER, Outcome.UNREACHABLE})
 """How an attempt ends at an endpoint that hangs; one that refuses at once takes nobody's time."""
 IMMEDIATE = ORDER[Urgency.IMMEDIATE]
@@ -116,8 +118,11 @@ class Lane:
         return max(free, min(most, self.concurrency - young))
 
     def _is_silent(self, now: datetime) -> bool:
-        eldest = next(iter(self.begun.values()), now)
-        return eldest <= now - SILENCE and (self.moved_at is None or self.moved_at <= now - SILENCE)
+        return now >= self._silent_from(next(iter(self.begun.values()), now))
+
+    def _silent_from(self, eldest: datetime) -> datetime:
+        """When it has answered nothing for ``SILENCE``, the eldest attempt under way being of then."""
+        return max(eldest, self.moved_at or eldest) + SILENCE
 
     def passes(self, row: Due, *, promised: int, now: datetime) -> bool:
         """Whether what an open breaker lets through makes sense to claim, beside ``promised`` others."""
@@ -129,10 +134,12 @@ class Lane:
         """Seconds until what hangs may let a first attempt pass that waits here; ``None`` when none does."""
         if not self.queued_first:
             return None
-        young = list(self.begun.values())[-self.concurrency :]
-        if not young or self.spares.left(self.endpoint_id) <= 0:
+        begun = list(self.begun.values())
+        if not begun or self.spares.left(self.endpoint_id) <= 0:
             return PATIENCE.total_seconds()  # another endpoint may give one back
-        return max(0.01, (young[0] + PATIENCE - now).total_seconds())
+        moments = (begun[-self.concurrency :][0] + PATIENCE, self._silent_from(begun[0]))
+        ahead = [moment for moment in moments if moment > now] or [now]
+        return max(0.01, (min(ahead) - now).total_seconds())
 
     def admits(self, urgency: Urgency, *, promised: int = 0, now: datetime) -> bool:
         """Whether a new notice may be claimed here and now, or had better wait in the table.
