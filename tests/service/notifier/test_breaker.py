@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from common.telemetry import Telemetry
 from common.timing import utc_now
 from notifier.domain.breaker import Rules
+from notifier.domain.delivery import Reason
 from notifier.domain.schedule import ORDER, TIERS, Urgency, longest_wait
 from notifier.models import attempts, deliveries
 from notifier.service.lane import Lane
@@ -137,11 +138,12 @@ async def test_what_failed_goes_as_soon_as_the_endpoint_is_back_but_not_before_t
             await eventually(tried)
             far = utc_now() + timedelta(minutes=15)
             async with live.db.transaction() as session:
-                # A probe may be under way: that one is neither here nor is it the one that asked for a time.
+                # A probe may be under way: that one is not here, nor the one that asked for a time. And none
+                # is still held back by the breaker, which lets all of those go.
                 waiting = await session.execute(
                     update(deliveries)
                     .where(deliveries.c.id.in_(failed), deliveries.c.state == "waiting")
-                    .values(next_wakeup_at=far)
+                    .values(next_wakeup_at=far, reason=Reason.RETRY, held_at=None)
                     .returning(deliveries.c.id)
                 )
                 asking = waiting.scalars().all()[0]
