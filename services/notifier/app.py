@@ -34,7 +34,7 @@ from notifier.service.endpoints import list_lanes
 from notifier.service.spares import SPARES
 from notifier.settings import Settings
 
-FILES = 4 * SPARES
+FILES = 2 * SPARES
 """Every attempt under way is an open file, and systemd allows 1,024 unless asked."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 

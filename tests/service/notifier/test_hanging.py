@@ -190,7 +190,7 @@ async def test_where_it_hangs_first_attempts_take_what_is_spared_and_the_next_fi
     for lane in lanes:
         lane.finish(a_claim(1000), Outcome.NO_ANSWER, seconds=10, at=T0)
         lane.running = 0
-        for number in range(300):
+        for number in range(SPARES // PART):
             lane.push(a_claim(number), number)
     assert len(begun(lanes[0], T0)) == 4 + SPARES // (PART + 1)
     for lane in lanes[1:]:
