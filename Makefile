@@ -71,14 +71,14 @@ KILLS ?= 50
 ALERTS ?= 2000
 
 .PHONY: faults
-faults: simulation ## long, goes on where it was interrupted: seeds, planted bugs, each fault for real, kills in ROUNDS, the table
+faults: simulation ## long, goes on where it was interrupted: seeds, planted bugs, each fault, kills in ROUNDS (SHORT=1: scaled time)
 	@$(if $(FRESH),rm -rf var/faults)
-	@$(BIN)/python -m tests.faults stories
+	@$(BIN)/python -m tests.faults stories $(if $(SHORT),--short)
 	@$(BIN)/python -m tests.faults planted
 	@$(MAKE) kills FRESH=
-	@$(BIN)/python -m tests.faults table
 	@DABYL_SIMULATION_POINTS=100000 $(BIN)/pytest --quiet --db both -rP tests/simulation tests/acceptance/kill/test_checker.py
 	@$(BIN)/python -m tests.faults.cluster
+	@$(BIN)/python -m tests.faults table
 
 .PHONY: kills
 kills: .venv/.tools ## ROUNDS rounds of KILLS random kills under ALERTS alerts each; var/faults keeps them (FRESH=1 forgets)

@@ -87,10 +87,11 @@ async def dead(run: "Run", pace: float) -> dict[str, Any]:
     """Three bodies of ten are dead (refused, hanging, taking no connection), with a heap waiting for them.
 
     Measured: from sending an immediate alert to the first attempt of each of its deliveries, those to the dead
-    included.
+    included. At the one that hangs the first byte counts, at the others the start that is on record.
     """
     refused, silent = free_ports(2)
-    server = await hang(silent)
+    heard: dict[str, float] = {}
+    server = await hang(silent, heard)
     with socket.socket() as full:
         # Its backlog is full and nobody accepts: connecting takes as long as to a machine that is switched off.
         full.bind(("127.0.0.1", 0))
@@ -107,7 +108,7 @@ async def dead(run: "Run", pace: float) -> dict[str, Any]:
             sent = await paced(house.url, iter(list(house.requests(int(100 * pace)))), a_second=5)
             await asyncio.sleep(3)
             waits = await _first_attempts(
-                house, {str(json.loads(body)["id"]): when for when, _, body in sent}
+                house, {str(json.loads(body)["id"]): when for when, _, body in sent}, DEAD[1], heard
             )
         finally:
             server.close()
@@ -130,13 +131,20 @@ async def _settled(run: "Run", *, quiet: float = 1.0, limit_seconds: float = 60.
             moved = time.perf_counter()
 
 
-async def _first_attempts(house: Spread, sent: dict[str, float]) -> list[tuple[str, float]]:
-    """Code of the agency and ms from sending the alert to its first attempt; endless when there was none."""
+async def _first_attempts(
+    house: Spread, sent: dict[str, float], silent: str, heard: dict[str, float]
+) -> list[tuple[str, float]]:
+    """Code of the agency and ms from sending the alert to its first attempt; endless when there was none.
+
+    Args:
+        sent: alert's handle → when it was sent, seconds since 1970.
+        silent: code of the agency whose own record, ``heard``, counts.
+    """
     codes = {one.agency_id: code for code, one in house.connected.items()}
     plain = await asyncpg.connect(house.database)
     try:
         rows = await plain.fetch(
-            "SELECT h.handle, d.agency_id, a.started_at FROM deliveries d"
+            "SELECT h.handle, d.id, d.agency_id, a.started_at FROM deliveries d"
             " JOIN alert_handles h ON h.alert_id = d.alert_id AND h.is_reporter = 'y'"
             " LEFT JOIN attempts a ON a.delivery_id = d.id AND a.no = 1"
             " WHERE d.urgency = 0 AND d.rung = 0 AND d.agency_id::text = ANY($1) AND h.handle::text = ANY($2)",
@@ -144,13 +152,12 @@ async def _first_attempts(house: Spread, sent: dict[str, float]) -> list[tuple[s
         )  # fmt: skip
     finally:
         await plain.close()
-    return [
-        (
-            codes[str(agency)],
-            (started.timestamp() - sent[str(handle)]) * 1000 if started else float("inf"),
-        )
-        for handle, agency, started in rows
-    ]
+    found = []
+    for handle, delivery, agency, started in rows:
+        code = codes[str(agency)]
+        began = heard.get(str(delivery)) if code == silent else started and started.timestamp()
+        found.append((code, (began - sent[str(handle)]) * 1000 if began else float("inf")))
+    return found
 
 
 async def workers(run: "Run", pace: float) -> dict[str, Any]:

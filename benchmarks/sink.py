@@ -4,6 +4,7 @@ Not installed: a sink of our own on httptools, slower, the same for all.
 """
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
@@ -118,10 +119,21 @@ async def _serve_own(port: int, log: Path) -> None:
             stream.flush()
 
 
-async def hang(port: int) -> asyncio.Server:
-    """A server that accepts, reads, and never answers."""
-    # The base class does exactly that with whatever comes.
-    return await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", port, backlog=4096)
+class Mute(asyncio.Protocol):
+    """Accepts, reads, and never answers; keeps when each notice was first heard (seconds since 1970)."""
+
+    def __init__(self, heard: dict[str, float]) -> None:
+        self._heard = heard
+
+    def data_received(self, data: bytes) -> None:
+        if named := re.search(rb"(?im)^webhook-id: *([0-9a-f-]{36})", data):
+            self._heard.setdefault(named[1].decode(), time.time())
+
+
+async def hang(port: int, heard: dict[str, float] | None = None) -> asyncio.Server:
+    """A server that accepts, reads, and never answers; ``heard`` takes what it was told, and when."""
+    kept = {} if heard is None else heard
+    return await asyncio.get_running_loop().create_server(lambda: Mute(kept), "127.0.0.1", port, backlog=4096)
 
 
 if __name__ == "__main__":

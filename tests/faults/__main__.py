@@ -20,7 +20,7 @@ def main() -> None:
     kills.add_argument("--kills", type=int, default=50, help="in each round")
     kills.add_argument("--alerts", type=int, default=2000, help="in each round")
     stories = verbs.add_parser("stories", help="every other fault, one by one in one house")
-    stories.add_argument("--short", action="store_true", help="scaled time")
+    stories.add_argument("--short", action="store_true", help="scaled time; kept beside the full form")
     stories.add_argument("--only", nargs="*", default=[], help="those whose name holds one of these words")
     verbs.add_parser("planted", help="one fault each in a house that lacks a protection: it must be noticed")
     verbs.add_parser("table", help="print what was played, and write it to docs/faults.md")

@@ -15,7 +15,7 @@ from tests.faults.scene import VHOST, Scene
 
 def away(scene: Scene) -> None:
     scene.house.rabbit.kill()
-    scene.pause(12, 600)
+    scene.pause(18, 600)
     scene.house.rabbit.start()
 
 

@@ -59,7 +59,7 @@ FAULTS = [
     Fault(
         "F5",
         "broker away",
-        "kill -9; started again after 10 min (short form: 12 s)",
+        "kill -9; started again after 10 min (short form: 18 s)",
         broker.away,
         within=URGENT,
         full=(400, 1.5),

@@ -19,6 +19,8 @@ from pathlib import Path
 from tests.acceptance.kill.checker import Verdict
 from tests.acceptance.kill.stage import Stage
 from tests.acceptance.spread import PROCESSES, SpreadHouse
+from tests.faults.kills import figures
+from tests.faults.record import Record
 from tests.parts import packages
 from tests.parts.cluster import Cluster
 from tests.parts.postgres import Postgres
@@ -127,6 +129,8 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     good = verdict.clean and accepted == alerts
+    kept = figures(verdict) | {"accepted": accepted}
+    Record().append("cluster", 0, good=good, seconds=seconds, connected=connected, **kept)
     took = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
     sys.stdout.write(
         f"{'good' if good else 'NOT GOOD'}: three nodes, one killed, one suspended, one cut off:"

@@ -110,9 +110,10 @@ def weigh(scene: Scene) -> list[str]:
 def play_all(
     record: Record, *, is_full: bool, only: Sequence[str] = (), faults: Sequence[Fault] = FAULTS
 ) -> bool:
-    """Play the faults that the record does not hold as good; whether all are good."""
+    """Play the faults that the record does not hold as good in this form; whether all are good."""
+    form = int(is_full)
     chosen = [one for one in faults if not only or any(word in one.name for word in only)]
-    todo = [one for one in chosen if not (record.find(one.name, 0) or {}).get("good")]
+    todo = [one for one in chosen if not (record.find(one.name, form) or {}).get("good")]
     if todo:
         folder: Path = record.folder / "scene"
         shutil.rmtree(folder, ignore_errors=True)
@@ -121,8 +122,8 @@ def play_all(
             for fault in todo:
                 story = play(scene, fault)
                 record.append(
-                    fault.name, 0, numbers=fault.numbers, how=fault.how, full=is_full, **story.figures()
+                    fault.name, form, numbers=fault.numbers, how=fault.how, full=is_full, **story.figures()
                 )
                 sys.stdout.write(f"{'good' if story.good else 'NOT GOOD'}: {story}\n")
                 sys.stdout.flush()
-    return all((record.find(one.name, 0) or {}).get("good") for one in chosen)
+    return all((record.find(one.name, form) or {}).get("good") for one in chosen)

@@ -58,7 +58,8 @@ ELSEWHERE = (
 
 def write_table(record: Record) -> None:
     """Print it, and put it into the page."""
-    text = "\n".join([*_stories(record), "", *_kills(record), "", *_planted(record), "", *_rest()])
+    parts = (_stories, _shortly, _kills, _cluster, _planted)
+    text = "\n".join([line for part in parts for line in (*part(record), "")] + _rest())
     page = PAGE.read_text()
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -73,7 +74,7 @@ def _stories(record: Record) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for fault in FAULTS:
-        line = record.find(fault.name, 0)
+        line = record.find(fault.name, 1) or record.find(fault.name, 0)
         if line is None:
             lines.append(f"| {fault.numbers} {fault.name} | {fault.how} | not run | | | | | | | |")
             continue
@@ -84,6 +85,33 @@ def _stories(record: Record) -> list[str]:
             f"| {line['repeats']} / {line['changed_id']} | {line['latency']:.1f} s | {verdict} |"
         )
     return lines
+
+
+def _shortly(record: Record) -> list[str]:
+    """The same in scaled time, in one line."""
+    played = [line for fault in FAULTS if (line := record.find(fault.name, 0))]
+    if not played:
+        return ["In scaled time: not run."]
+    good = sum(line["good"] for line in played)
+    sums = {name: sum(line[name] for line in played) for name in ("accepted", "lost", "misrouted", "seconds")}
+    others = [f"{line['fault']}: {'; '.join(_reasons(line))}" for line in played if not line["good"]]
+    return [
+        f"In scaled time (`make faults SHORT=1`, {played[0]['version']}): {good} of {len(FAULTS)} good"
+        f" in {sums['seconds'] / 60:.0f} min, {sums['accepted']} alerts accepted, lost {sums['lost']},"
+        f" misrouted {sums['misrouted']}.{' Not good: ' if others else ''}{'. '.join(others)}"
+    ]
+
+
+def _cluster(record: Record) -> list[str]:
+    line = record.find("cluster", 0)
+    if line is None:
+        return ["Three nodes: not run."]
+    word = "good" if line["good"] else "**not good**"
+    took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in line["seconds"].items())
+    return [
+        f"Three nodes, one killed, one suspended, one parted from the others: {word}, {line['accepted']}"
+        f" alerts accepted, lost {line['lost']}, misrouted {line['misrouted']}; {took}."
+    ]
 
 
 def _reasons(line: dict[str, Any]) -> list[str]:
