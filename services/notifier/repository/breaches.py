@@ -53,6 +53,28 @@ async def find_told(session: Session, delivery_id: UUID) -> Breach | None:
     return None if row is None else Breach(*row)
 
 
+async def lock_told(session: Session, delivery_ids: Collection[UUID]) -> list[Breach]:
+    """The alarms of which these notices told a body above; they stay as they are for this transaction."""
+    if not delivery_ids:
+        return []
+    query = select(*_BREACH).where(breaches.c.told_id.in_(list(delivery_ids))).order_by(breaches.c.id)
+    return [Breach(*row) for row in (await session.execute(query.with_for_update())).all()]
+
+
+async def duties_of(session: Session, breach_id: UUID) -> list[UUID]:
+    """The duties that an alarm is about."""
+    query = select(obligations.c.id).where(obligations.c.breach_id == breach_id)
+    return list((await session.execute(query)).scalars())
+
+
+async def set_told(
+    session: Session, breach_id: UUID, *, superior_id: UUID | None, told_id: UUID | None
+) -> None:
+    """Another body above is told of it, or none."""
+    values = {"superior_id": superior_id, "told_id": told_id}
+    await session.execute(update(breaches).where(breaches.c.id == breach_id).values(values))
+
+
 async def list_of_alert(session: Session, alert_id: UUID) -> list[Breach]:
     """The alarms of an alert."""
     query = select(*_BREACH).where(breaches.c.alert_id == alert_id).order_by(breaches.c.raised_at)

@@ -98,7 +98,6 @@ async def _raise(
 ) -> None:
     duties = sorted(duties, key=lambda row: (row.due_at or now, row.rule, str(row.id)))
     told = None if superior is None else await _tell(session, desk, alert, superior, duties, now=now)
-    rung = Rung.OPERATOR if told is None else Rung.SUPERIOR
     breach_id = new_id()
     await breach_rows.add_breach(
         session,
@@ -114,31 +113,76 @@ async def _raise(
         },
         [row.id for row in duties],
     )
+    await _say(session, alert.id, breach_id, told, level=1, now=now)
+
+
+async def tell_instead(
+    session: Session,
+    desk: Desk,
+    alert: AlertRow,
+    stopped: Collection[UUID],
+    duties: Sequence[Row],
+    *,
+    now: datetime,
+) -> None:
+    """Bodies above that were told of breaches are shut out now: the next ones hear, or the operator.
+
+    Args:
+        stopped: the notices that were taken from them.
+        duties: those of the alert.
+    """
+    told = await breach_rows.lock_told(session, stopped)
+    if not told:
+        return
+    above = await list_superiors(session, {each.owner_id for each in told if each.owner_id}, at=now)
+    hidden = {agency for _, agency in await shut_out(session, set(above.values()), alerts=[alert.id])}
+    for each in told:
+        superior = None if each.owner_id is None else _first_above(each.owner_id, above, hidden)
+        missed = set(await breach_rows.duties_of(session, each.id))
+        rows = [row for row in duties if row.id in missed]
+        new = None
+        if superior is not None:
+            new = await _tell(session, desk, alert, superior, rows, now=now, role=each.role)
+        await breach_rows.set_told(session, each.id, superior_id=superior, told_id=new)
+        await _say(session, alert.id, each.id, new, level=2, now=now)
+
+
+async def _say(
+    session: Session, alert_id: UUID, breach_id: UUID, told: UUID | None, *, level: int, now: datetime
+) -> None:
+    rung = Rung.OPERATOR if told is None else Rung.SUPERIOR
     event = EscalationRaised(
-        delivery_id=told, breach_id=breach_id, alert_id=alert.id, level=1, rung=rung.value, raised_at=now
+        delivery_id=told, breach_id=breach_id, alert_id=alert_id, level=level, rung=rung.value, raised_at=now
     )
-    await publish(session, event, subject=alert.id, now=lambda: now)
+    await publish(session, event, subject=alert_id, now=lambda: now)
     await add_acts(
         session,
         [
             act(
                 "escalation.raised",
                 at=now,
-                alert_id=alert.id,
+                alert_id=alert_id,
                 subject_id=breach_id,
-                level=1,
+                level=level,
                 rung=rung.value,
                 reason=BREACH,
             )
         ],
     )
     log.warning(
-        "escalation_raised", breach_id=str(breach_id), escalation_level=1, rung=rung.value, reason=BREACH
+        "escalation_raised", breach_id=str(breach_id), escalation_level=level, rung=rung.value, reason=BREACH
     )
 
 
 async def _tell(
-    session: Session, desk: Desk, alert: AlertRow, superior: UUID, duties: Sequence[Row], *, now: datetime
+    session: Session,
+    desk: Desk,
+    alert: AlertRow,
+    superior: UUID,
+    duties: Sequence[Row],
+    *,
+    now: datetime,
+    role: str | None = None,
 ) -> UUID:
     numbers = await delivery_rows.last_numbers(session, alert.id)
     roles = await list_first_roles(session, [superior])
@@ -155,7 +199,7 @@ async def _tell(
         obligations=(),
         also=tuple(row.id for row in duties),
         rung=Rung.SUPERIOR.value,
-        breached=duties[0].obliged,
+        breached=role or duties[0].obliged,
     )
     routes = dict(await find_routes(session, [superior], now=now))
     written = write(

@@ -21,6 +21,7 @@ from notifier.repository.alerts import AlertRow
 from notifier.repository.directory import find_directory
 from notifier.repository.exclusions import Sent
 from notifier.repository.obligations import UNMET, Row
+from notifier.service.breaches import tell_instead
 from notifier.service.desk import Desk
 from notifier.service.exclusions import Guarded, guard, shut_out
 from notifier.service.planning import open_routing
@@ -70,6 +71,7 @@ async def pass_on(
     work.pass_owed(shut)
     work.pass_sent(sent)
     await carry_out(session, desk, work)
+    await tell_instead(session, desk, alert, stopped, duties, now=now)
     return Passed(shut, sent, work.assignees)
 
 

@@ -22,6 +22,7 @@ from notifier.models import alerts, audit, breaches, deliveries, escalations, no
 from tests.factories.notifier import T0, Ledger
 from tests.service.notifier.conftest import House
 from tests.service.notifier.test_clocks import open_role, told, turner
+from tests.service.notifier.test_conflicts import raise_directly
 from tests.service.notifier.test_escalation import answer, broken_laws
 from tests.service.notifier.test_planning import rows
 
@@ -175,6 +176,39 @@ async def test_a_body_above_that_may_not_know_is_passed_over(ledger: Ledger, now
     [alarm] = await rows(ledger, breaches, id=duty.breach_id)
     assert alarm.superior_id == top
     assert await rows(ledger, deliveries, agency_id=implicated) == []
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+async def test_a_body_above_that_is_shut_out_later_gives_its_place_to_the_next(
+    ledger: Ledger, now: FrozenNow, is_last: bool
+) -> None:
+    superior = await with_body_above(ledger)
+    top = None if is_last else await ledger.register("prosecutor", "KZ")
+    await ledger.register("child_rights_authority", "KZ", agency_id=superior, version=2, superior=top)
+    duty = await breached(ledger, now)
+    [before] = await rows(ledger, breaches, id=duty.breach_id)
+    assert before.superior_id == superior
+    await raise_directly(ledger, duty.alert_id, "child_rights_authority")
+    [taken] = await rows(ledger, deliveries, id=before.told_id)
+    assert taken.state == "cancelled"
+    [alarm] = await rows(ledger, breaches, id=duty.breach_id)
+    assert (alarm.superior_id, alarm.raised_at) == (top, before.raised_at)
+    events = [one for one in await told(ledger, EscalationRaised) if one.breach_id == alarm.id]
+    assert [(one.level, one.delivery_id) for one in events] == [(1, before.told_id), (2, alarm.told_id)]
+    if top is None:
+        assert alarm.told_id is None
+        assert events[-1].rung == Rung.OPERATOR
+    else:
+        [above] = await rows(ledger, deliveries, id=alarm.told_id)
+        assert (above.agency_id, above.rung, above.state) == (top, 3, "waiting")
+        said, was = await notice_of(ledger, above.id), await notice_of(ledger, taken.id)
+        assert said["breached"] == was["breached"] == {"role": OWNER}
+        assert {one["rule"] for one in said["duties"]} == {one["rule"] for one in was["duties"]}
+    # Once more says nothing new.
+    await raise_directly(ledger, duty.alert_id, "child_rights_authority")
+    assert len(await rows(ledger, breaches)) == 1
+    assert len([one for one in await told(ledger, EscalationRaised) if one.breach_id == alarm.id]) == 2
+    assert await broken_laws(ledger, now) <= {Law.ASLEEP}
 
 
 async def test_owner_and_body_above_say_why_and_nobody_else_reads_it(house: House, now: FrozenNow) -> None:
