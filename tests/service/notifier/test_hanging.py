@@ -114,6 +114,26 @@ async def test_a_lost_wake_up_of_a_new_alert_is_found_behind_the_heaps_of_those_
                 assert max(waits) < timedelta(seconds=4)
 
 
+async def test_one_look_finds_what_lies_behind_a_heap_that_fills_it(
+    live: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "SCAN_ROWS", 10)
+    await live.connect(POLICE, "https://police.example/1", concurrency=2)
+    await planned(live, 15, Urgency.IMMEDIATE)
+    await live.connect("regional_child_rights_body", "https://body.example/1")
+    began = utc_now()
+    await live.take(live.alert(received_at=began))
+    lanes: dict[UUID, Lane] = {}
+
+    def open_lane(endpoint_id: UUID) -> Lane:
+        return lanes.setdefault(endpoint_id, Lane.open(endpoint_id, 2, Rules(), Spares()))
+
+    async with live.db.reading() as session:
+        await scan.scan(session, lanes, open_lane, now=utc_now, but=())
+    [behind] = [row for row in await fresh(live, began) if row.role != POLICE]
+    assert lanes[behind.endpoint_id].hints
+
+
 def a_claim(number: int, *, attempt: int = 1, urgency: Urgency = Urgency.IMMEDIATE) -> Claimed:
     return Claimed(
         delivery_id=UUID(int=number), token=UUID(int=0), attempt=attempt, endpoint_id=UUID(int=1),
