@@ -1,8 +1,6 @@
 """What every implementation of the ``Bus`` port promises, and what RabbitMQ's promises beyond it."""
 
 import asyncio
-import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -16,7 +14,7 @@ from common.bus.rabbit import RabbitBus
 from common.bus.topology import DELIVERY_LIMIT, PARKED, Exchange, Queue, event_queue, lane_queue
 from common.contracts.intake import AlertReceived, ContentOpened
 from common.contracts.notifier import DeliveryTransmitted
-from tests.parts.process import free_ports
+from tests.parts.process import free_ports, standing_still
 from tests.parts.rabbit import Rabbit
 
 NOTIFIER, CASEWORK = event_queue("notifier"), event_queue("casework")
@@ -425,15 +423,12 @@ async def test_a_stalled_broker_is_a_no_within_the_timeout_and_loses_nothing(own
     await bus.subscribe(NOTIFIER, reader)
     assert own_broker.running
     messages = [Message(str(uuid4()), Exchange.EVENTS, ContentOpened.type, b"x" * 60_000) for _ in range(100)]
-    os.kill(own_broker.running.pid, signal.SIGSTOP)
-    try:
+    with standing_still(own_broker.running.pid):
         began = time.monotonic()
         assert (
             await bus.publish(messages, seconds=1.0) == [False] * 100
         )  # more than the socket's buffers hold
         assert time.monotonic() - began < 2.0
-    finally:
-        os.kill(own_broker.running.pid, signal.SIGCONT)
     await bring(bus, *messages, seconds=30)
     await reader.until_taken(*messages)
     began = time.monotonic()

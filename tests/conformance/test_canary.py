@@ -1,8 +1,6 @@
 """A canary tells a queue that lives from one that only says so."""
 
 import asyncio
-import os
-import signal
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -14,6 +12,7 @@ from common.bus.canary import SILENT_TIMES, QueueWatch
 from common.bus.rabbit import RabbitBus
 from common.bus.topology import event_queue, lane_queue
 from tests.conformance.test_bus import Reader, a_wake_up, bring, eventually, rabbit
+from tests.parts.process import standing_still
 from tests.parts.rabbit import Rabbit
 
 __all__ = ["rabbit"]
@@ -97,11 +96,8 @@ async def test_a_stopped_broker_is_silent_and_keeps_its_queues(own_broker: Rabbi
     await bus.wait_connected()
     await bus.declare([LANE, NOTIFIER])
     assert own_broker.running is not None
-    os.kill(own_broker.running.pid, signal.SIGSTOP)
-    try:
+    with standing_still(own_broker.running.pid):
         assert await bus.probe(LANE, seconds=0.5) is Probe.SILENT
-    finally:
-        os.kill(own_broker.running.pid, signal.SIGCONT)
     await eventually(lambda: bus.is_connected)
     await bus.close()
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import aio_pika
 
 from tests.faults.scene import VHOST, Scene
+from tests.parts.process import standing_still
 
 
 def away(scene: Scene) -> None:
@@ -22,7 +23,7 @@ def away(scene: Scene) -> None:
 def stands_still(scene: Scene) -> None:
     running = scene.house.rabbit.running
     assert running
-    with scene.stopped(running.pid):
+    with standing_still(running.pid):
         scene.pause(8, 60)
 
 

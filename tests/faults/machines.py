@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.faults.proxy import Mode, Weather
 from tests.faults.scene import Scene
-from tests.parts.process import wait_until
+from tests.parts.process import standing_still, wait_until
 
 MEDDLING = Path(__file__).parent / "meddling"
 """A folder for PYTHONPATH: its ``sitecustomize`` makes a process believe another hour."""
@@ -18,7 +18,7 @@ def worker_stands_still(scene: Scene) -> None:
     for _ in range(2 if scene.is_full else 1):
         running = scene.container("notifier-worker").running
         assert running
-        with scene.stopped(running.pid):
+        with standing_still(running.pid):
             time.sleep(38)
 
 
@@ -35,7 +35,7 @@ def everything_stands_still(scene: Scene) -> None:
     """A machine that is suspended for a moment: all of ours together."""
     pids = [one.running.pid for one in scene.house.lasting if one.running]
     for pid in pids:
-        with scene.stopped(pid):
+        with standing_still(pid):
             time.sleep(scene.seconds(0.5, 3))
 
 

@@ -1,12 +1,10 @@
 """One house, its parts and its agencies, each behind a proxy of ours; stories are played in it one by one."""
 
 import json
-import os
 import shutil
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -58,16 +56,6 @@ class Scene:
         """The broker's management interface."""
         rabbit = self.house.rabbit
         return manage(Part(rabbit.url, "packages", rabbit.api), method, path, body)
-
-    @contextmanager
-    def stopped(self, pid: int) -> Iterator[None]:
-        """SIGSTOP; SIGCONT at the end."""
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
     def worst_latency(self, since: int) -> float:
         """Seconds from the answer to the reporter until the police had the notice, the longest of them.

@@ -8,6 +8,7 @@ import asyncpg
 
 from tests.faults.scene import Scene
 from tests.parts.postgres import outside_any_loop
+from tests.parts.process import standing_still
 
 DATABASES = ("intake", "notifier")
 WRITTEN = {"intake": ("alerts", "outbox"), "notifier": ("deliveries", "outbox", "obligations")}
@@ -24,7 +25,7 @@ def restarted(scene: Scene) -> None:
 def stands_still(scene: Scene) -> None:
     running = scene.house.postgres.running
     assert running
-    with scene.stopped(running.pid):  # new connections hang; standing ones go on
+    with standing_still(running.pid):  # new connections hang; standing ones go on
         scene.pause(3, 20)
 
 

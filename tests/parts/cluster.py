@@ -1,14 +1,12 @@
 """Three RabbitMQ nodes of one cluster on this machine: own names, ports, cookie, folders; loopback only."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.parts.process import wait_until
+from tests.parts.process import standing_still, wait_until
 from tests.parts.rabbit import Rabbit, VirtualHosts
 
 NODES = 3
@@ -74,12 +72,8 @@ class Cluster:
         """A node stands still: to the others it is cut off, and to its clients as well."""
         running = self.nodes[number].running
         assert running is not None
-        os.kill(running.pid, signal.SIGSTOP)
-        try:
+        with standing_still(running.pid):
             yield
-        finally:
-            with suppress(ProcessLookupError):
-                os.kill(running.pid, signal.SIGCONT)
 
     @contextmanager
     def parted(self, number: int) -> Iterator[None]:

@@ -11,7 +11,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,6 +162,34 @@ def listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def standing_still(pid: int) -> Iterator[None]:
+    """SIGSTOP, from when no thread of it runs any more; SIGCONT at the end.
+
+    The signal comes back before its work is done: on a busy machine a thread on the other core may go on
+    for milliseconds, and a broker confirms in one.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(
+            lambda: _states(pid) <= set("TZX"), within=10.0, or_else=lambda: f"{pid} does not stand still"
+        )
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def _states(pid: int) -> set[str]:
+    """Of all threads, as the kernel writes them (proc(5): T is stopped)."""
+    found = set()
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
+            # The name before it is in parentheses, and may hold some itself.
+            found.add(stat.read_text().rpartition(")")[2].split()[0])
+    return found
 
 
 def wait_until(condition: Callable[[], bool], *, within: float, or_else: Callable[[], str] | None) -> None:
