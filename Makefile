@@ -52,9 +52,9 @@ unit: .venv/.tools
 
 .PHONY: test
 test: check ## everything, on SQLite + PostgreSQL and memory + RabbitMQ, which it provides itself
-	@$(BIN)/pytest --quiet -n $(WORKERS) --dist loadfile --db both --bus both --ignore tests/unit --ignore tests/law \
+	@$(BIN)/python -m tests.again --quiet -n $(WORKERS) --dist loadfile --db both --bus both --ignore tests/unit --ignore tests/law \
 	    -m "not kill and not browser"
-	@$(BIN)/pytest --quiet -n $(WORKERS) --dist loadgroup --db both --bus both -m "kill or browser"
+	@$(BIN)/python -m tests.again --quiet -n $(WORKERS) --dist loadgroup --db both --bus both -m "kill or browser"
 
 SEEDS ?= 10000
 
