@@ -33,6 +33,12 @@ O264-2.1 O264-2.2 O264-2.3 O264-3 O264-4 O136-2.1 O136-2.2 O136-2.3 O136-3 O136-
 """
 """Part D."""
 
+OF_THE_PLAN = """
+R136-26.1 R136-26.2 R136-26.3 R136-26.4 R136-27.1 R136-27.2 R136-28.1 R136-28.2 R136-28.3 R136-28.4 R136-28.5
+R136-28.6 R136-28.7
+"""
+"""Part B: items within a kind of help. A plan assigns the kind."""
+
 ROWS = f"{JOINT_ORDER} {ORDER_264} {OF_THE_ISSUERS}".split()
 WRITTEN = Path("docs/law.md").read_text(encoding="utf-8")
 SPLIT = {"R264-15c": 2, "R264-21a": 2}
@@ -61,6 +67,13 @@ def test_every_row_has_one_answer_and_there_is_none_for_a_row_that_is_not() -> N
 def test_the_row_stands_on_the_page(row: str) -> None:
     assert f"| {row} | " in WRITTEN
     assert f"### {row} · " in WRITTEN or f"### {row}." in WRITTEN
+
+
+def test_the_page_says_that_the_items_of_the_plan_have_no_rows() -> None:
+    assert "Part B, the thirteen kinds of help under ¶26–28" in WRITTEN
+    assert len(OF_THE_PLAN.split()) == 13
+    assert [row for row in OF_THE_PLAN.split() if f"| {row} | " in WRITTEN] == []
+    assert {row.rpartition(".")[0] for row in OF_THE_PLAN.split()} <= set(ROWS)
 
 
 def test_nothing_on_the_page_is_left_empty() -> None:

@@ -52,9 +52,12 @@ _HEAD = """<!-- Written by `make contracts` from services/notifier/law: change t
 
 # The law, row by row
 
-Each row of the list of obligations stands here once, with what the platform does about it. The Kazakh and
-Russian texts are short renderings of the duty, not quotations. Where the text leaves a doubt, the reading
-that is used is given, with the number of the doubt (K, X, J, G) in the list of discrepancies.
+Each row of parts A, C and D of the list of obligations stands here, with what the platform does about it; a
+row that asks two things stands here once for each. Part B, the thirteen kinds of help under ¶26–28 of the
+joint order, has no rows: a plan assigns pedagogical, social or legal help, by R136-26, R136-27 or R136-28,
+and the platform does not tell the items within one of them apart. The Kazakh and Russian texts are short
+renderings of the duty, not quotations. Where the text leaves a doubt, the reading that is used is given,
+with the number of the doubt (K, X, J, G) in the list of discrepancies.
 
 *Force*: `law` and `joint order` bind; `internal practice` is a choice of ours and binds nobody. *At once*
 has no number in either order: the platform rings after {target} minutes, and records no breach. For working
