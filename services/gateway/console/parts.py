@@ -144,7 +144,11 @@ def refuse_cross_site(request: Request) -> None:
             raise CrossSite
         return
     origin = request.headers.get("origin")
-    if origin is None or urlsplit(origin).netloc != request.headers.get("host"):
+    try:
+        is_own = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    except ValueError as error:  # ``http://[``: no address at all
+        raise CrossSite from error
+    if not is_own:
         raise CrossSite
 
 

@@ -113,6 +113,8 @@ async def test_a_session_ends_by_itself(house: House) -> None:
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.test"},
         {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": "http://[x]"},
         {},
     ],
 )
