@@ -28,6 +28,11 @@ COMPOSE = (
     ("DABYL_LISTEN", "127.0.0.1", "address on which the gateway's port is published; put TLS in front of it"),
     ("DABYL_PORT", "8000", "port of the gateway on this machine"),
     ("DABYL_PUBLIC_URL", "http://127.0.0.1:8000", "address that agencies and browsers use"),
+    (
+        "DABYL_TRUSTED_PROXIES",
+        "[]",
+        "JSON list of networks of the TLS front, as the gateway's container sees it, to tell callers apart",
+    ),
     ("DABYL_RABBITMQ_PORT", "15672", "port of RabbitMQ's pages, on loopback"),
     ("DABYL_JAEGER_PORT", "16686", "port of Jaeger's pages, on loopback"),
     ("DABYL_MAILPIT_PORT", "8025", "port of Mailpit's pages, on loopback"),

@@ -24,7 +24,7 @@ from gateway.jobs import forgetting
 from gateway.router import routers
 from gateway.router.front import Front
 from gateway.router.parts import Desk
-from gateway.service.allowance import Allowances, Failures
+from gateway.service.allowance import Allowances
 from gateway.service.bootstrap import ensure_registrar
 from gateway.service.doorman import Doorman
 from gateway.service.gatekeeper import Gatekeeper
@@ -34,7 +34,6 @@ from gateway.service.tokens import ALGORITHM, Issuer, Trusted, Verifier
 from gateway.settings import Settings
 
 MAX_BODY_BYTES = 1024 * 1024
-FAILURES_PER_MINUTE = 120
 SERVICES: tuple[Upstream, ...] = get_args(Upstream)
 
 
@@ -54,7 +53,6 @@ def build(settings: Settings, parts: Parts) -> Service:
         secrets=secrets,
         services=services,
         directory=RegistryDirectory(services),
-        sources=Sources(settings.trusted_proxies),
         allowances=Allowances(
             {
                 Bucket.ALERTS: settings.rate_alerts,
@@ -64,7 +62,7 @@ def build(settings: Settings, parts: Parts) -> Service:
                 Bucket.DEFAULT: settings.rate_default,
             }
         ),
-        doorman=Doorman(parts.db, secrets, Failures(FAILURES_PER_MINUTE)),
+        doorman=Doorman(parts.db, secrets),
         document=document,
         public_url=settings.public_url,
         token_lifetime=timedelta(seconds=settings.token_seconds),
@@ -92,7 +90,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         state={"desk": desk, "console": console},
         max_body_bytes=MAX_BODY_BYTES,
     )
-    app.add_middleware(Front, is_secure=is_secure)
+    app.add_middleware(Front, is_secure=is_secure, sources=Sources(settings.trusted_proxies))
     document.own = app.openapi
     # Ours describes all five services; the framework's would describe this one alone.
     app.router.routes[:] = [

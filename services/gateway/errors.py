@@ -45,6 +45,10 @@ class RateExceeded(TooMany):
     """Too many requests in this time."""
 
 
+class DoorBusy(Unavailable):
+    """Too many secrets are being checked now; try again."""
+
+
 class ServiceUnreachable(Unavailable):
     """A service behind this address is not reachable now; try again."""
 

@@ -48,7 +48,7 @@ class Settings(ServiceSettings):
     )
     trusted_proxies: tuple[str, ...] = Field(
         (),
-        description="networks (CIDR) of the TLS front whose `X-Forwarded-For` tells sources of reports apart",
+        description="networks (CIDR) of the TLS front whose `X-Forwarded-For` tells callers apart",
     )
     rate_default: int = Field(3_000, ge=1, description="all other calls per client and minute")
     security_contact: str = Field(

@@ -61,10 +61,9 @@ async def show_sign_in(
 async def sign_in(request: Request, visitor: AnyVisitor, console: InConsole) -> Response:
     """Client id and secret of an agency's or an office's client."""
     form = await read_form(request)
-    address = request.client.host if request.client else ""
     try:
         client = await console.doorman.find_client(
-            form.get("client_id", ""), form.get("client_secret", ""), address=address
+            form.get("client_id", ""), form.get("client_secret", ""), source=request.state.source
         )
     except RateExceeded:
         return _form(visitor, form.get("next"), wrong="sign_in.too_often", status=429)

@@ -1,10 +1,11 @@
-"""What every answer carries, and what nobody outside may see."""
+"""What every answer carries, what nobody outside may see, and where a call came from."""
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.problems import problem_response
 from gateway.errors import PathUnknown
+from gateway.service.sources import Sources
 
 HIDDEN = frozenset({"/metrics"})
 """Answered on the services' own ports inside; this port faces the world."""
@@ -28,15 +29,23 @@ HSTS = "max-age=31536000; includeSubDomains"
 class Front:
     """ASGI middleware around the whole gateway."""
 
-    def __init__(self, app: ASGIApp, *, is_secure: bool) -> None:
+    def __init__(self, app: ASGIApp, *, is_secure: bool, sources: Sources) -> None:
         self._app = app
         self._is_secure = is_secure
+        self._sources = sources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hide what is internal; add the headers that protect browsers."""
+        """Hide what is internal; add the headers that protect browsers; say ``state.source``.
+
+        The one place that reads an address: behind it there is only the token that stands for it.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        peer = scope.get("client")
+        scope.setdefault("state", {})["source"] = self._sources.token(
+            peer[0] if peer else "", Headers(scope=scope).getlist("x-forwarded-for")
+        )
         is_console = scope["path"].startswith("/console")
 
         async def guarded(message: Message) -> None:

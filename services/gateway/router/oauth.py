@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from gateway.errors import RateExceeded
+from gateway.errors import DoorBusy, RateExceeded
 from gateway.models import Client
 from gateway.router.parts import AtDesk, Desk
 from gateway.schemas import GrantedToken, JwksOut
@@ -51,15 +51,16 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
             }
         },
     }
-    for status in (400, 401, 415, 429)
+    for status in (400, 401, 415, 429, 503)
 }
 
 
 class _Refused(Exception):
-    def __init__(self, error: str, status: int = 400) -> None:
+    def __init__(self, error: str, status: int = 400, *, retry_after: int | None = None) -> None:
         super().__init__(error)
         self.error = error
         self.status = status
+        self.retry_after = retry_after
 
 
 @router.post(
@@ -77,8 +78,8 @@ async def grant_token(request: Request, desk: AtDesk) -> Response:
         headers = dict(NO_STORE)
         if refused.status == 401:
             headers["WWW-Authenticate"] = 'Basic realm="dabyl", charset="UTF-8"'
-        if refused.status == 429:
-            headers["Retry-After"] = "60"
+        if refused.retry_after is not None:
+            headers["Retry-After"] = str(refused.retry_after)
         return JSONResponse({"error": refused.error}, refused.status, headers)
     issued = desk.issuer().issue(bearer_of(client), client=str(client.id), lifetime=desk.token_lifetime)
     granted = GrantedToken(access_token=issued.token, expires_in=int(desk.token_lifetime.total_seconds()))
@@ -111,11 +112,12 @@ async def _client_of(request: Request, desk: Desk) -> Client:
         raise _Refused("invalid_request")
     if form["grant_type"] != "client_credentials":
         raise _Refused("unsupported_grant_type")
-    address = request.client.host if request.client else ""
     try:
-        client = await desk.doorman.find_client(client_id, secret, address=address)
+        client = await desk.doorman.find_client(client_id, secret, source=request.state.source)
     except RateExceeded as error:
-        raise _Refused("temporarily_unavailable", 429) from error
+        raise _Refused("temporarily_unavailable", 429, retry_after=60) from error
+    except DoorBusy as error:
+        raise _Refused("temporarily_unavailable", 503, retry_after=2) from error
     if client is None:
         raise _Refused("invalid_client", 401)
     return client

@@ -16,7 +16,6 @@ from gateway.service.allowance import Allowances
 from gateway.service.doorman import Doorman
 from gateway.service.gatekeeper import Gatekeeper
 from gateway.service.secrets import SecretChecker
-from gateway.service.sources import Sources
 from gateway.service.tokens import Issuer
 
 
@@ -32,7 +31,6 @@ class Desk:
     services: Services
     directory: AgencyDirectory
     allowances: Allowances
-    sources: Sources
     doorman: Doorman
     document: Callable[[], Awaitable[dict[str, Any]]]
     public_url: str

@@ -32,9 +32,7 @@ async def forward(request: Request, desk: AtDesk) -> Response:
     bearer: Bearer | None = None
     more: dict[str, str] = {}
     if route.is_public:
-        caller = desk.sources.token(
-            request.client.host if request.client else "", request.headers.getlist("x-forwarded-for")
-        )
+        caller = request.state.source
         more["dabyl-source"] = caller
     else:
         bearer = (await desk.gatekeeper.admit(request.headers.get("authorization"))).bearer

@@ -61,7 +61,7 @@ class Allowances:
 
 
 class Failures:
-    """Wrong secrets per address and account; right ones cost nothing."""
+    """Wrong secrets of one caller at one door; right ones cost nothing."""
 
     def __init__(self, per_minute: int) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())

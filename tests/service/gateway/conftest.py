@@ -32,7 +32,11 @@ async def house(
 ) -> AsyncIterator[House]:
     parts = parts_for_test("gateway", db_url("gateway"), keys, now=now)
     settings = Settings(
-        public_url=BASE, bootstrap_file=tmp_path / "bootstrap.json", keys_dir=keys.folder, **upstreams.urls()
+        public_url=BASE,
+        bootstrap_file=tmp_path / "bootstrap.json",
+        keys_dir=keys.folder,
+        trusted_proxies=("10.0.0.0/8",),
+        **upstreams.urls(),
     )
     service = build(settings, parts)  # ``prepare`` costs an argon2 hash: tests that need it call it
     transport = httpx2.ASGITransport(service.app)
