@@ -20,7 +20,7 @@ from notifier.domain.delivery import State
 from notifier.domain.duty import Duty
 from notifier.domain.evaluation import Evaluation, follow, rerate
 from notifier.domain.exclusion import implied
-from notifier.domain.facts import Occurrence
+from notifier.domain.facts import Facts, Occurrence
 from notifier.domain.later import standing
 from notifier.domain.notice import NoticeDuty
 from notifier.domain.planning import Plan, PlannedDelivery, PlannedDuty
@@ -42,7 +42,7 @@ from notifier.service.exclusions import store_implied
 from notifier.service.holds import release_threatened
 from notifier.service.ledger import facts_of
 from notifier.service.opening import Prepared, alert_facts, key_of, lay_down, prepare
-from notifier.service.parents import share_with_joined
+from notifier.service.parents import lock_by_learning, share_with_joined
 from notifier.service.planning import open_routing
 
 ROWS = 50
@@ -210,10 +210,12 @@ async def _learn(
 ) -> Evaluation:
     """Store the new version of the facts; what the law asks for on them and the ledger does not hold yet."""
     edition, calendar = desk.lawbook.edition(alert.edition), desk.lawbook.calendar
-    before = alert_facts(alert)
-    # Said is everything but the place: who is told goes by where the alert was received.
-    learned = {**alert.facts, **learned}
-    after = facts_of({"territory": alert.territory, **learned}, alert.received_at)
+    first, before, after = alert.facts, alert_facts(alert), _with(alert, learned)
+    await lock_by_learning(session, desk, alert.id, before, after, actor=change.actor, now=now)
+    alert = await alert_rows.lock_alert(session, alert.id) or alert
+    # Said is everything but the place, for who is told goes by where the alert was received, and the lock.
+    learned = {**alert.facts, **learned, "parent_lock": alert.facts.get("parent_lock")}
+    before, after = alert_facts(alert), _with(alert, learned)
     rerating = rerate(edition, before, after, change.at, calendar)
     rows = {key_of(row): row for row in await obligation_rows.lock_of_alert(session, alert.id)}
     for key, row in rows.items():
@@ -230,7 +232,7 @@ async def _learn(
     await change_rows.add_version(
         session,
         alert.id,
-        first=alert.facts,
+        first=first,
         received_at=alert.received_at,
         facts=learned,
         learned_at=change.at,
@@ -239,6 +241,10 @@ async def _learn(
     await alert_rows.set_alert(session, alert.id, {"facts": dict(learned)})
     fresh = tuple(duty for key, duty in wanted.items() if key not in rows)
     return replace(rerating.opened, obligations=fresh)
+
+
+def _with(alert: AlertRow, learned: Mapping[str, Any]) -> Facts:
+    return facts_of({"territory": alert.territory, **alert.facts, **learned}, alert.received_at)
 
 
 async def _shut_out_more(

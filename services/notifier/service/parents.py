@@ -45,6 +45,8 @@ FAMILY = frozenset({"parent", "guardian", "relative", "household_member"})
 LOCKED = "do_not_notify_parents"
 SHARED = "joined"
 """The reason of a lock that came from another alert about the same child."""
+LEARNED = "learned"
+"""The reason of a lock that a rating or a correction brought, or would have lifted by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,23 @@ class Lock:
 
 def is_locked(facts: Facts) -> bool:
     """Whether no message may reach the parents."""
-    if facts.parent_lock is not None:
-        return facts.parent_lock
+    return _locks(facts) if facts.parent_lock is None else facts.parent_lock
+
+
+def _locks(facts: Facts) -> bool:
     return facts.offender_relation in FAMILY or facts.parents_may_be_informed is False
+
+
+async def lock_by_learning(
+    session: Session, desk: Desk, alert_id: UUID, before: Facts, after: Facts, *, actor: str, now: datetime
+) -> None:
+    """Lock by hand what a new version of the facts locks anew, or would unlock.
+
+    An empty field, or one person's better knowledge, opens no way to the parents: that takes two persons of
+    the body that coordinates. What they lifted is locked again by what they could not know.
+    """
+    if (is_locked(before) and not is_locked(after)) or (_locks(after) and not _locks(before)):
+        await _lock(session, desk, alert_id, LEARNED, actor=actor, now=now)
 
 
 async def lock_parents(

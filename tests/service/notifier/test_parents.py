@@ -14,6 +14,7 @@ from notifier.domain.later import LaterFact
 from notifier.models import alerts, obligations, parent_locks
 from notifier.service.facts import take_fact
 from tests.service.notifier.conftest import House
+from tests.service.notifier.test_changes import correction
 
 BODY = "regional_child_rights_body"
 POLICE = "internal_affairs"
@@ -49,16 +50,16 @@ async def withheld(house: House, alert_id: UUID) -> set[str]:
     return {row["rule"] for row in alert.withheld if row["recipient"] == "legal_rep"}
 
 
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {"offender_relation": OffenderRelation.PARENT},
-        {"offender_relation": OffenderRelation.GUARDIAN},
-        {"offender_relation": OffenderRelation.RELATIVE},
-        {"offender_relation": OffenderRelation.HOUSEHOLD_MEMBER},
-        {"parents_may_be_informed": False},
-    ],
-)
+LOCKING: list[dict[str, Any]] = [
+    {"offender_relation": OffenderRelation.PARENT},
+    {"offender_relation": OffenderRelation.GUARDIAN},
+    {"offender_relation": OffenderRelation.RELATIVE},
+    {"offender_relation": OffenderRelation.HOUSEHOLD_MEMBER},
+    {"parents_may_be_informed": False},
+]
+
+
+@pytest.mark.parametrize("facts", LOCKING)
 async def test_it_is_on_by_itself_and_two_persons_lift_it(
     house: House, now: FrozenNow, facts: dict[str, Any]
 ) -> None:
@@ -110,6 +111,65 @@ async def test_a_late_lock_withholds_what_is_open_and_what_opens_later(house: Ho
     assert set(states) == {"R136-11.1", *later}
     assert set(states.values()) == {"open"}
     assert {row.starts_at for row in await house.rows(obligations, recipient="legal_rep")} == {now()}
+
+
+async def rate(house: House, alert_id: UUID, learned: dict[str, Any]) -> None:
+    target = f"/v1/alerts/{handle(house, alert_id, POLICE)}/rating"
+    answer = await house.client.post(
+        target, json={**learned, "reason": REASON}, headers=house.as_agency(POLICE)
+    )
+    assert answer.status_code in (200, 201), answer.text
+
+
+@pytest.mark.parametrize("facts", LOCKING)
+@pytest.mark.parametrize("by", ["rating", "correction"])
+async def test_no_rating_and_no_correction_lifts_it(house: House, by: str, facts: dict[str, Any]) -> None:
+    """An address that is mended must not tell the parents: the form comes with the relation unknown."""
+    alert = house.ledger.alert(**facts)
+    await house.ledger.take(alert)
+    alert_id = UUID(str(alert.alert_id))
+    if by == "rating":
+        await rate(house, alert_id, {"offender_relation": "unknown", "parents_may_be_informed": True})
+    else:
+        relation: dict[str, Any] = {"offender_relation": OffenderRelation.UNKNOWN}
+        await house.ledger.take(correction(house.ledger, alert, **relation))
+    assert await towards_parents(house, alert_id) == {}
+    assert await withheld(house, alert_id) == {"R136-11.1"}
+    [row] = await house.rows(parent_locks, alert_id=alert_id)
+    assert row.locked
+    seen = await house.get(f"/v1/alerts/{handle(house, alert_id, BODY)}", house.as_agency(BODY))
+    assert seen.json()["parents_locked"] is True
+
+
+@pytest.mark.parametrize("facts", LOCKING)
+@pytest.mark.parametrize("by", ["rating", "correction"])
+async def test_what_is_learned_late_locks_what_is_open(house: House, by: str, facts: dict[str, Any]) -> None:
+    alert = house.ledger.alert()
+    await house.ledger.take(alert)
+    alert_id = UUID(str(alert.alert_id))
+    assert await towards_parents(house, alert_id) == {"R136-11.1": "open"}
+    if by == "rating":
+        await rate(house, alert_id, facts)
+    else:
+        await house.ledger.take(correction(house.ledger, alert, **facts))
+    assert await towards_parents(house, alert_id) == {"R136-11.1": "cancelled"}
+    assert await withheld(house, alert_id) == {"R136-11.1"}
+    assert len(await house.rows(parent_locks, alert_id=alert_id)) == 1
+
+
+async def test_what_two_persons_lifted_only_something_new_locks_again(house: House, now: FrozenNow) -> None:
+    alert_id = await reported(house, offender_relation=OffenderRelation.RELATIVE)
+    asked = await post(house, alert_id, {"locked": False, "reason": REASON})
+    confirms = {"confirms": asked.json()["proposal"]}
+    assert (await post(house, alert_id, confirms, subject="client-2")).status_code == 200
+    now.move(timedelta(minutes=1))
+    await rate(house, alert_id, {"direct_threat": True})
+    assert (await towards_parents(house, alert_id))["R136-11.1"] == "open", "they knew of the relative"
+    await rate(house, alert_id, {"offender_relation": "other_adult"})
+    now.move(timedelta(minutes=1))
+    await rate(house, alert_id, {"offender_relation": "parent"})
+    assert (await towards_parents(house, alert_id))["R136-11.1"] == "cancelled"
+    assert [row.locked for row in await house.rows(parent_locks, alert_id=alert_id)] == [False, True]
 
 
 async def test_only_the_coordinating_body_asks_to_lift_it(house: House) -> None:
