@@ -10,6 +10,7 @@ from common.db import Session
 from common.outbox import add as publish
 from common.telemetry import log
 from notifier.domain.planning import next_check
+from notifier.repository import alerts as alert_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.obligations import Row
 from notifier.repository.overdue import lock_deliveries
@@ -85,7 +86,9 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
             breached=row.breached_at is not None or "breached_at" in changed,
         )
         await obligation_rows.set_obligation(session, row.id, changed)
-    # In one order, so that two workers never wait for each other.
+    # In one order, so that two workers never wait for each other; the alarms below need theirs as well.
+    for alert_id in sorted(leaving.keys() | broken.keys() | {row.alert_id for row in late}):
+        await alert_rows.lock_alert(session, alert_id)
     for alert_id in sorted(leaving.keys() | broken.keys()):
         if leaving[alert_id]:
             await dispatch_duties(session, desk, alert_id, leaving[alert_id], now=now)

@@ -106,6 +106,10 @@ async def escalate(
     ]
     if not silent:
         return
+    # Under their locks: a body above that is shut out meanwhile is seen here, or sees our notice.
+    alerts = {}
+    for alert_id in sorted({row.alert_id for row in silent if row.alert_id is not None}):
+        alerts[alert_id] = await alert_rows.lock_alert(session, alert_id)
     surroundings = await look_around(
         session,
         silent,
@@ -115,7 +119,7 @@ async def escalate(
         now=now,
     )
     for alert_id in dict.fromkeys(row.alert_id for row in silent if row.alert_id is not None):
-        alert = await alert_rows.find_alert(session, alert_id)
+        alert = alerts[alert_id]
         if alert is None:
             continue
         for row in silent:

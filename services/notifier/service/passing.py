@@ -51,15 +51,16 @@ async def pass_on(
     Args:
         already: agencies for which that was done before.
     """
-    concerned = await exclusion_rows.list_concerned(session, alert_id)
-    shut = frozenset(agency for _, agency in await shut_out(session, concerned, alerts=[alert_id]))
-    shut -= set(already)
+    _, shut = await _shut_out(session, alert_id, already)
     await exclusion_rows.lock_sent(session, alert_id, shut)
     duties = await obligation_rows.lock_of_alert(session, alert_id)
     alert = await alert_rows.lock_alert(session, alert_id)
     if alert is None:
         return Passed(shut, (), {})
-    # Looked at again under the alert's lock: a notice may have been planned while we waited for it.
+    # Looked at again under the alert's lock: while we waited for it a notice may have been planned, also to a
+    # body that had nothing to do with the alert before. Whoever tells a further body holds this lock.
+    concerned, shut = await _shut_out(session, alert_id, already)
+    duties = await obligation_rows.lock_of_alert(session, alert_id)
     sent = await exclusion_rows.lock_sent(session, alert_id, shut)
     await exclusion_rows.shut_out_sent(session, [each.delivery_id for each in sent], now=now)
     stopped = [each.delivery_id for each in sent]
@@ -73,6 +74,14 @@ async def pass_on(
     await carry_out(session, desk, work)
     await tell_instead(session, desk, alert, stopped, duties, now=now)
     return Passed(shut, sent, work.assignees)
+
+
+async def _shut_out(
+    session: Session, alert_id: UUID, already: Collection[UUID]
+) -> tuple[set[UUID], frozenset[UUID]]:
+    concerned = await exclusion_rows.list_concerned(session, alert_id)
+    pairs = await shut_out(session, concerned, alerts=[alert_id])
+    return concerned, frozenset(agency for _, agency in pairs) - set(already)
 
 
 class Work:

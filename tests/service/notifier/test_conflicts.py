@@ -16,9 +16,11 @@ from common.sealing import unseal
 from common.telemetry import Telemetry
 from common.testing import FrozenNow
 from notifier.models import attempts, audit, deliveries, exclusions, obligations
-from notifier.service import clocks, overdue
+from notifier.repository.exclusions import list_superiors
+from notifier.service import clocks, escalation, overdue
 from tests.factories.notifier import Ledger, eventually, hanging, honest, receiving, working
 from tests.service.notifier.conftest import House
+from tests.service.notifier.test_clocks import open_role
 
 POLICE = "internal_affairs"
 BODY = "regional_child_rights_body"
@@ -365,3 +367,57 @@ async def test_what_was_already_on_the_wire_is_recorded_as_known(live: Ledger, t
     assert row.state == "cancelled"
     assert row.transmitted_at is not None
     assert [one.outcome for one in await rows_of(live, attempts) if one.delivery_id == row.id] == ["accepted"]
+
+
+# --- against a body that is just being told ---------------------------------------------------------------
+
+
+@pytest.fixture
+def held_up(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Whoever looks who is shut out, to tell a body above, says so, and goes on only when it may."""
+    looked, may_go_on = asyncio.Event(), asyncio.Event()
+
+    def held(original: Any) -> Any:
+        async def look(*args: Any, **named: Any) -> Any:
+            found = await original(*args, **named)
+            looked.set()
+            await may_go_on.wait()
+            return found
+
+        return look
+
+    monkeypatch.setattr(escalation, "look_around", held(escalation.look_around))
+    monkeypatch.setattr("notifier.service.breaches.list_superiors", held(list_superiors))
+    return looked, may_go_on
+
+
+@pytest.mark.parametrize("by", ["silence", "breach"])
+async def test_a_body_above_that_is_shut_out_while_it_is_being_told_is_not_told(
+    ledger: Ledger, now: FrozenNow, held_up: tuple[asyncio.Event, asyncio.Event], by: str, db_kind: str
+) -> None:
+    """The one who tells holds the alert, or the one who shuts out looks again when it has it."""
+    if db_kind != "postgres":
+        pytest.skip("SQLite has one writer: none of the two can look while the other one writes")
+    above = ledger.agencies["child_rights_authority"]
+    await ledger.register(BODY, agency_id=ledger.agencies[BODY], version=2, superior=above)
+    alert = ledger.alert()
+    await ledger.take(alert)
+    alert_id = UUID(str(alert.alert_id))
+    await open_role(ledger, BODY, now())
+    now.move(timedelta(days=30))
+    looked, may_go_on = held_up
+
+    async def tell() -> None:
+        async with ledger.db.transaction() as session:
+            work = escalation.climb_silent if by == "silence" else clocks.turn_clocks
+            await work(session, ledger.desk, now=now())
+
+    telling = asyncio.create_task(tell())
+    await asyncio.wait_for(looked.wait(), 10)
+    raising = asyncio.create_task(raise_directly(ledger, alert_id, "child_rights_authority"))
+    await asyncio.sleep(0.5)
+    may_go_on.set()
+    await asyncio.gather(telling, raising)
+    told = [row for row in await rows_of(ledger, deliveries) if row.agency_id == above]
+    assert told, "it was being told"
+    assert {row.state for row in told} == {"cancelled"}
