@@ -103,6 +103,14 @@ class ConflictNotYours(Forbidden):
     """Only the coordinating body and the police of this alert may do this, together."""
 
 
+class ConflictMustBeNamed(Invalid):
+    """Name the organisation itself: the body above it takes its place, but nobody takes every one's."""
+
+
+class ConflictLeavesNobody(Conflict):
+    """Neither the police nor the body that coordinates would be left to help this child."""
+
+
 class JoiningNotYours(Forbidden):
     """Only the body that coordinates both alerts joins or parts them."""
 

@@ -23,6 +23,7 @@ REFUSED = (
     "evidence-out-of-time",
     "fact-not-evidence",
     "alert-not-held",
+    "conflict-leaves-nobody",
     "place-differs",
     "redrive-not-possible",
     "no-way-to-send",

@@ -24,6 +24,13 @@ SCHOOLS: Final = frozenset(
 )
 """Bodies that stand inside a school; the same as in the access table."""
 
+COORDINATING: Final = frozenset({"regional_child_rights_body", "guardianship_body"})
+POLICE: Final = "internal_affairs"
+NAMED_ONLY: Final = COORDINATING | {POLICE}
+"""Bodies that are shut out one by one: without every holder of the role nobody would help the child."""
+SIDES: Final = {"coordinating": COORDINATING, "police": frozenset({POLICE})}
+"""The two that lower a conflict together, by the roles under which they were told."""
+
 STAFF: Final = frozenset({"education_staff", "organisation_staff"})
 """Relations of an alleged offender that implicate an organisation, named or not."""
 

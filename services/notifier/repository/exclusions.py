@@ -176,6 +176,19 @@ async def list_concerned(session: Session, alert_id: UUID) -> set[UUID]:
     return found
 
 
+async def list_told(session: Session, alert_id: UUID) -> dict[UUID, set[str]]:
+    """Every agency that was told of an alert, or is to be, and under which roles."""
+    query = select(deliveries.c.agency_id, deliveries.c.bodies).where(
+        deliveries.c.alert_id == alert_id,
+        deliveries.c.agency_id.is_not(None),
+        deliveries.c.state != State.CANCELLED,
+    )
+    found: dict[UUID, set[str]] = {}
+    for agency_id, bodies in (await session.execute(query)).all():
+        found.setdefault(agency_id, set()).update(bodies)
+    return found
+
+
 async def bodies_of(session: Session, alert_id: UUID, agency_id: UUID | None) -> set[str]:
     """Under which roles an agency was told of an alert."""
     query = select(deliveries.c.bodies).where(

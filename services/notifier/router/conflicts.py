@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 from common.http import Page, Reading, Tx
 from common.identity import Caller, Principal, require
 from common.schemas import In, Out
-from notifier.domain.exclusion import Exclusion, district_of
+from notifier.domain.exclusion import NAMED_ONLY, Exclusion, district_of
+from notifier.errors import ConflictMustBeNamed
 from notifier.router.counter import AtCounter
 from notifier.schemas import Flag, RoleCode
 from notifier.service import conflicts, reading
@@ -40,7 +41,9 @@ class RaiseIn(In):
 
     agency: UUID | None = Field(None, description="registry id of the organisation")
     role: RoleCode | None = Field(
-        None, description="every holder of it in the district, where the organisation is not known"
+        None,
+        description="every holder of it in the district, where the organisation is not known; not the police"
+        " nor the coordinating bodies, which are named",
     )
     reason: Words | None = None
     lower: Flag = Field(default=False, description="let it in again: coordinating body and police, together")
@@ -108,8 +111,9 @@ async def raise_conflict(
 ) -> ConflictRaisedOut | LoweringProposedOut:
     """Anybody who was told may raise one, with effect at once; it may shut out the caller itself.
 
-    With ``lower`` the coordinating body or the police asks to lower it, and a person of the other of the two
-    confirms.
+    Nobody may leave the alert without police and without a coordinating body. With ``lower`` the coordinating
+    body or the police asks to lower it, and a person of the other of the two confirms; where the other one is
+    shut out with all that could take its place, a second person of the same.
     """
     now = counter.now()
     seen = await reading.see_alert(session, caller, alert_id)
@@ -147,4 +151,6 @@ async def list_conflicts(
 def _exclusion(seen: Seen, body: RaiseIn) -> Exclusion:
     if body.agency is not None:
         return Exclusion(seen.alert.id, agency_id=body.agency)
+    if body.role in NAMED_ONLY and not body.lower:
+        raise ConflictMustBeNamed(pointer="#/role")
     return Exclusion(seen.alert.id, role=body.role, territory=district_of(seen.alert.territory))

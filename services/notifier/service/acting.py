@@ -13,11 +13,12 @@ from common.db import Session
 from common.identity import Principal
 from notifier.domain.acting import AlertAct
 from notifier.domain.change import FINDERS, RATERS, ChangeKind, may
+from notifier.domain.exclusion import COORDINATING
 from notifier.domain.proposal import Kind
 from notifier.errors import ConflictNotYours
 from notifier.repository import changes as change_rows
 from notifier.repository import exclusions as exclusion_rows
-from notifier.service.conflicts import COORDINATING, side_of
+from notifier.service.conflicts import side_of, sides_left
 from notifier.service.desk import Desk
 from notifier.service.opening import alert_facts
 from notifier.service.parents import is_locked
@@ -76,9 +77,10 @@ async def offer(session: Session, desk: Desk, caller: Principal, seen: Seen, *, 
     if AlertAct.CONFLICT_LOWERED in acts:
         by_mark = {one.mark: one.id for one in conflicts if one.state == "in_force"}
         nobodys = replace(caller, agency=None)
+        is_alone = await sides_left(session, alert.id) == {side}
         live = await list_live(session, desk, nobodys, Kind.CONFLICT_LOWERED, [alert.id], now=now)
         waiting += [
-            _of_two_bodies(each, caller, side, by_mark[each.payload["mark"]])
+            _of_two_bodies(each, caller, side, by_mark[each.payload["mark"]], is_alone=is_alone)
             for each in live
             if each.payload["mark"] in by_mark
         ]
@@ -107,8 +109,10 @@ def _of_one_body(agreed: Agreed, caller: Principal) -> Waiting:
     return Waiting(agreed, is_own, may_confirm=caller.person is not None and not is_own)
 
 
-def _of_two_bodies(agreed: Agreed, caller: Principal, side: Any, conflict: UUID) -> Waiting:
+def _of_two_bodies(
+    agreed: Agreed, caller: Principal, side: Any, conflict: UUID, *, is_alone: bool
+) -> Waiting:
     is_own = agreed.proposal.proposed_by == caller.person
     is_same_side = agreed.payload["side"] == side or agreed.payload["agency"] == str(caller.agency)
-    may_confirm = caller.person is not None and not (is_own or is_same_side)
+    may_confirm = caller.person is not None and not is_own and (is_alone or not is_same_side)
     return Waiting(agreed, is_own, may_confirm=may_confirm, conflict=conflict)

@@ -18,10 +18,16 @@ from common.identity import Principal
 from common.outbox import add as publish
 from common.sealing import aead_seal
 from common.telemetry import log
-from notifier.domain.exclusion import Exclusion
+from notifier.domain.exclusion import COORDINATING, POLICE, SIDES, Exclusion
 from notifier.domain.notice import instant
 from notifier.domain.proposal import Kind, Proposal
-from notifier.errors import AlertUnknown, ConflictNotYours, ConflictUnknown, SecondPersonNeeded
+from notifier.errors import (
+    AlertUnknown,
+    ConflictLeavesNobody,
+    ConflictNotYours,
+    ConflictUnknown,
+    SecondPersonNeeded,
+)
 from notifier.repository import alerts as alert_rows
 from notifier.repository import exclusions as exclusion_rows
 from notifier.repository import joinings as joining_rows
@@ -34,9 +40,6 @@ from notifier.service.exclusions import row_of, seal_conflict, shut_out, tell_ra
 from notifier.service.passing import pass_on
 from notifier.service.planning import open_routing
 from notifier.service.reading import Seen
-
-COORDINATING = frozenset({"regional_child_rights_body", "guardianship_body"})
-POLICE = "internal_affairs"
 
 Said = tuple[UUID, str]
 """An exclusion: the alert of which it was said, and its mark."""
@@ -64,8 +67,12 @@ async def raise_conflict(
 
     Whoever was told may do it: an error costs a second look, silence may cost a child. Repeating it changes
     nothing.
+
+    Raises:
+        ConflictLeavesNobody: neither police nor a coordinating body would be left, nor anybody in its place.
     """
     alert = seen.alert
+    sides = await sides_left(session, alert.id)
     before = await standing_of(session, alert.id)
     row = row_of(exclusion, raised_by=await _role_of(session, alert.id, caller), since=now)
     row["reason"] = aead_seal(desk.keys.secret("vault"), reason.encode(), _aad(alert.id, exclusion.mark))
@@ -81,6 +88,8 @@ async def raise_conflict(
         await exclusion_rows.set_exclusion(session, known.id, values)
     told = [(alert.id, exclusion.mark)]
     known_by = await take_effect(session, desk, dict.fromkeys(before, told), before, now=now)
+    if sides and not await sides_left(session, alert.id):
+        raise ConflictLeavesNobody  # and with it goes all of the above: this transaction is rolled back
     stored = await exclusion_rows.lock_exclusion(session, alert.id, exclusion.mark)
     if stored is None:
         raise AlertUnknown
@@ -228,7 +237,7 @@ async def lower_conflict(
     Raises:
         ConflictNotYours: neither the coordinating body nor the police of this alert.
         ProposalUnknown: there is none, or it expired.
-        SecondPersonNeeded: the same person, or a person of the same body.
+        SecondPersonNeeded: the same person, or a person of the same body though the other one is there.
     """
     alert_id = seen.alert.id
     before = await standing_of(session, alert_id)
@@ -237,7 +246,8 @@ async def lower_conflict(
         session, desk, replace(caller, agency=None), Kind.CONFLICT_LOWERED, alert_id, proposal_id,
         alert_id=alert_id, now=now,
     )  # fmt: skip
-    if agreed.payload["side"] == side or agreed.payload["agency"] == str(caller.agency):
+    is_of_one_body = agreed.payload["side"] == side or agreed.payload["agency"] == str(caller.agency)
+    if is_of_one_body and await sides_left(session, alert_id) != {side}:
         raise SecondPersonNeeded  # and with it goes the confirmation: this transaction is rolled back
     stored = await exclusion_rows.lock_exclusion(session, alert_id, agreed.payload["mark"])
     if stored is None:
@@ -307,6 +317,14 @@ def _known(
 async def _role_of(session: Session, alert_id: UUID, caller: Principal) -> str:
     bodies = await exclusion_rows.bodies_of(session, alert_id, caller.agency)
     return next(iter([*sorted(bodies), *caller.bodies]), caller.role)
+
+
+async def sides_left(session: Session, alert_id: UUID) -> set[str]:
+    """Which of the two that lower a conflict still have a body that knows of the alert, or will."""
+    told = await exclusion_rows.list_told(session, alert_id)
+    shut = {agency for _, agency in await shut_out(session, list(told), alerts=[alert_id])}
+    bodies = {body for agency, held in told.items() if agency not in shut for body in held}
+    return {side for side, roles in SIDES.items() if roles & bodies}
 
 
 async def side_of(session: Session, alert_id: UUID, caller: Principal) -> str:

@@ -19,6 +19,7 @@ from common.identity import Principal
 from common.outbox import add as publish
 from common.sealing import SealBroken, aead_open
 from common.telemetry import log
+from notifier.domain.exclusion import COORDINATING
 from notifier.domain.joining import Pair, heads_of, pair_of
 from notifier.domain.proposal import Kind, Proposal
 from notifier.errors import AlertUnknown, JoiningNotYours, JoiningUnknown, MatchUnknown
@@ -28,7 +29,7 @@ from notifier.repository.alerts import handle_of
 from notifier.repository.joinings import Joining
 from notifier.repository.records import act, add_acts
 from notifier.service import proposals
-from notifier.service.conflicts import COORDINATING, Said, shut_out_now, take_effect, tell_lowered
+from notifier.service.conflicts import Said, shut_out_now, take_effect, tell_lowered
 from notifier.service.desk import Desk
 from notifier.service.exclusions import hidden_alerts
 from notifier.service.parents import share_lock

@@ -17,6 +17,7 @@ from common.sealing import aead_seal
 from common.telemetry import log
 from notifier.domain.edition import Edition
 from notifier.domain.evaluation import Evaluation, evaluate, follow
+from notifier.domain.exclusion import COORDINATING
 from notifier.domain.facts import Facts, Occurrence
 from notifier.domain.later import standing
 from notifier.domain.planning import next_check
@@ -32,7 +33,6 @@ from notifier.repository import obligations as obligation_rows
 from notifier.repository.alerts import AlertRow
 from notifier.repository.obligations import UNMET, Row
 from notifier.repository.records import act, add_acts
-from notifier.service.conflicts import COORDINATING
 from notifier.service.desk import Desk
 from notifier.service.ledger import facts_row, plain
 from notifier.service.opening import alert_facts, key_of, open_duties

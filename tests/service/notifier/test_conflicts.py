@@ -253,6 +253,50 @@ async def test_two_bodies_lower_it_together(house: House, alert_id: UUID) -> Non
     assert raised.json()["since"] > done.json()["lifted_at"]
 
 
+@pytest.mark.parametrize("role", [POLICE, BODY, "guardianship_body"])
+async def test_who_must_help_is_shut_out_by_name_only(house: House, alert_id: UUID, role: str) -> None:
+    """Every holder of the role, those above included, would leave nobody in their place."""
+    answer = await post(house, alert_id, SCHOOL, {"role": role, "reason": REASON})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["type"].endswith("conflict-must-be-named")
+    assert await house.rows(exclusions) == []
+
+
+async def test_without_police_two_persons_of_the_other_body_lower_it(
+    house: House, alert_id: UUID, above: UUID
+) -> None:
+    await flag(house, alert_id, shut=POLICE)
+    asked = await lower_police(house, alert_id, "client-1", {"reason": "тексерілді", "lower": True})
+    confirms = {"confirms": asked.json()["proposal"]}
+    # The body above stands in for the police: it is asked, not a colleague.
+    assert (await lower_police(house, alert_id, "client-2", confirms)).status_code == 409
+    assert (await flag(house, alert_id, shut="central_state_body")).status_code == 201
+    offered = await house.get(
+        f"/v1/alerts/{handle(house, alert_id, BODY)}", house.as_agency(BODY, subject="client-2")
+    )
+    assert [each["may_confirm"] for each in offered.json()["proposals"]] == [True]
+    assert (await lower_police(house, alert_id, "client-1", confirms)).status_code == 409
+    done = await lower_police(house, alert_id, "client-2", confirms)
+    assert (done.status_code, done.json()["state"]) == (200, "lifted")
+
+
+async def lower_police(house: House, alert_id: UUID, subject: str, body: dict[str, Any]) -> httpx.Response:
+    named = {} if "confirms" in body else {"agency": str(house.ledger.agencies[POLICE])}
+    return await post(house, alert_id, BODY, named | body, subject=subject)
+
+
+async def test_nobody_takes_the_last_body_that_could_help(house: House, alert_id: UUID) -> None:
+    for role in (POLICE, "central_state_body"):
+        assert (await flag(house, alert_id, shut=role)).status_code == 201
+    before = {row.id: row.state for row in await house.rows(deliveries)}
+    refused = await flag(house, alert_id, shut=BODY, by=OMBUDSMAN)
+    assert refused.status_code == 409, refused.text
+    assert refused.json()["type"].endswith("conflict-leaves-nobody")
+    assert {row.id: row.state for row in await house.rows(deliveries)} == before
+    assert len(await house.rows(exclusions)) == 2
+    assert len(await house.told("conflict.raised")) == 2
+
+
 async def test_nobody_else_asks_to_lower_it(house: House, alert_id: UUID) -> None:
     await flag(house, alert_id, shut=SCHOOL)
     assert (await lowering(house, alert_id, OMBUDSMAN)).status_code == 403
