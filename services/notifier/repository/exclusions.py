@@ -117,6 +117,8 @@ class Stored:
     raised_by: str
     lifted_at: datetime | None
     known: Sequence[Mapping[str, Any]]
+    is_of_report: bool = False
+    """Whether the report or a correction of it said so; a person who raises one gives a reason."""
 
 
 _STORED = (
@@ -130,6 +132,7 @@ _STORED = (
     exclusions.c.raised_by,
     exclusions.c.lifted_at,
     exclusions.c.known,
+    exclusions.c.reason.is_(None),
 )
 
 

@@ -38,7 +38,7 @@ from notifier.repository.records import act, add_acts
 from notifier.service.conflicts import standing_of, take_effect
 from notifier.service.desk import Desk
 from notifier.service.escalation import SUPERIOR_BODY
-from notifier.service.exclusions import store_implied
+from notifier.service.exclusions import name
 from notifier.service.holds import release_threatened
 from notifier.service.ledger import facts_of
 from notifier.service.opening import Prepared, alert_facts, key_of, lay_down, prepare
@@ -250,16 +250,17 @@ def _with(alert: AlertRow, learned: Mapping[str, Any]) -> Facts:
 async def _shut_out_more(
     session: Session, desk: Desk, alert: AlertRow, change: Change, *, now: datetime
 ) -> None:
-    """A correction may name an organisation that must not know; nobody who was shut out is let in again."""
+    """A correction may name an organisation that must not know; nobody who was shut out is let in again.
+
+    It tells the whole report anew. Whom two bodies let in although the report had named it stays let in.
+    """
     _, implicated = open_routing(desk, alert.id, change.routing or b"")
     relation = str((change.facts or alert.facts).get("offender_relation", "unknown"))
     more = implied(alert.id, relation=relation, implicated=implicated, place=alert.territory)
-    if not more:
-        return
-    before = await standing_of(session, alert.id)
-    await store_implied(session, more, raised_by="correction", since=now)
-    told = [(alert.id, each.mark) for each in more]
-    await take_effect(session, desk, dict.fromkeys(before, told), before, now=now)
+    before = await standing_of(session, alert.id) if more else {}
+    told = [(alert.id, each.mark) for each in more if await name(session, each, by="correction", now=now)]
+    if told:
+        await take_effect(session, desk, dict.fromkeys(before, told), before, now=now)
 
 
 def _with_state(planned: PlannedDuty, author: UUID | None) -> PlannedDuty:

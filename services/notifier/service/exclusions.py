@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts.notifier import ConflictRaised
@@ -117,6 +117,20 @@ async def store_implied(
     await exclusion_rows.add_exclusions(
         session, [row_of(each, raised_by=raised_by, since=since) for each in implied]
     )
+
+
+async def name(session: Session, exclusion: Exclusion, *, by: str, now: datetime) -> bool:
+    """Shut out whom a report names; whether that is new. What it had named and was lowered stays lowered."""
+    row = row_of(exclusion, raised_by=by, since=now)
+    if await exclusion_rows.add_exclusions(session, [row]):
+        return True
+    known = await exclusion_rows.lock_exclusion(session, exclusion.alert_id, exclusion.mark)
+    if known is None or known.state == "in_force" or known.is_of_report:
+        return False
+    since = max(now, (known.lifted_at or now) + timedelta(microseconds=1))
+    values = {"since": since, "raised_by": by, "reason": None, "state": "in_force", "lifted_at": None}
+    await exclusion_rows.set_exclusion(session, known.id, values)
+    return True
 
 
 def row_of(

@@ -22,7 +22,7 @@ from notifier.models import alerts, audit, breaches, deliveries, escalations, no
 from tests.factories.notifier import T0, Ledger
 from tests.service.notifier.conftest import House
 from tests.service.notifier.test_clocks import open_role, told, turner
-from tests.service.notifier.test_conflicts import raise_directly
+from tests.service.notifier.test_conflict_races import raise_directly
 from tests.service.notifier.test_escalation import answer, broken_laws
 from tests.service.notifier.test_planning import rows
 

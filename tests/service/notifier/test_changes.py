@@ -21,6 +21,7 @@ from notifier.models import (
     attempts,
     changes,
     deliveries,
+    exclusions,
     fact_versions,
     notices,
     obligations,
@@ -349,6 +350,32 @@ async def test_a_correction_that_implicates_a_body_tells_it_nothing(house: House
     owed = [row for row in await house.rows(obligations) if row.obliged_agency_id == centre]
     assert not [row for row in owed if row.state in ("pending", "open")]
     assert len(await house.told("conflict.raised")) == 1
+
+
+@pytest.mark.parametrize("is_of_report", [True, False])
+async def test_a_correction_after_a_conflict_was_lowered(house: House, is_of_report: bool) -> None:
+    """It repeats what the report had named, and that stays lowered; whom it names anew is shut out again."""
+    centre = house.ledger.agencies["psych_support_centre"]
+    alert = await planned(house, **({"implicated": (centre,)} if is_of_report else {}))
+    said = {"agency": str(centre), "reason": "тексерілді"}
+    assert (await say(house, REGIONAL, said)).status_code == (200 if is_of_report else 201)
+    asked = await say(house, REGIONAL, said | {"lower": True})
+    lowered = await say(house, POLICE, {"confirms": asked.json()["proposal"]}, "client-9")
+    assert lowered.json()["state"] == "lifted", lowered.text
+    raised = len(await house.told("conflict.raised"))
+    for version in (2, 3):
+        await house.ledger.take(correction(house.ledger, alert, version, implicated=[str(centre)]))
+        [row] = await house.rows(exclusions)
+        assert row.state == ("lifted" if is_of_report else "in_force")
+        assert len(await house.told("conflict.raised")) == raised + (not is_of_report)
+
+
+async def say(house: House, role: str, body: dict[str, Any], subject: str = "client-1") -> httpx.Response:
+    return await house.client.post(
+        f"/v1/alerts/{await handle(house, role)}/conflicts",
+        json=body,
+        headers=house.as_agency(role, subject=subject),
+    )
 
 
 async def test_a_withdrawn_report_still_obliges(house: House) -> None:
