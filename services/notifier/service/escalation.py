@@ -107,9 +107,8 @@ async def escalate(
     if not silent:
         return
     # Under their locks: a body above that is shut out meanwhile is seen here, or sees our notice.
-    alerts = {}
-    for alert_id in sorted({row.alert_id for row in silent if row.alert_id is not None}):
-        alerts[alert_id] = await alert_rows.lock_alert(session, alert_id)
+    known = sorted({row.alert_id for row in silent if row.alert_id is not None})
+    alerts = [await alert_rows.lock_alert(session, alert_id) for alert_id in known]
     surroundings = await look_around(
         session,
         silent,
@@ -118,12 +117,9 @@ async def escalate(
         ),
         now=now,
     )
-    for alert_id in dict.fromkeys(row.alert_id for row in silent if row.alert_id is not None):
-        alert = alerts[alert_id]
-        if alert is None:
-            continue
+    for alert in filter(None, alerts):
         for row in silent:
-            if row.alert_id == alert_id:
+            if row.alert_id == alert.id:
                 await _climb(session, desk, alert, row, surroundings, reason, now=now, at_once=at_once)
 
 
