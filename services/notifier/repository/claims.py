@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Executable, and_, bindparam, case, or_, select, text, update
+from sqlalchemy import Executable, and_, bindparam, case, func, or_, select, text, update
 
 from common.bulk import Rows, insert_rows
 from common.db import Session, lock_due
@@ -139,6 +139,11 @@ def _lock_sendable(dialect: str) -> Executable:
     )
 
 
+# What changed while its delivery was leased or planned; a revocation that came first names no version.
+_ITS_OWN = and_(endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.agency_id == deliveries.c.agency_id)
+_IN_FORCE = select(endpoints.c.version).where(_ITS_OWN, endpoints.c.revoked_at.is_(None)).scalar_subquery()
+
+
 @cache
 def _lease(dialect: str) -> Executable:
     wanted = _IDS.table(dialect)
@@ -155,6 +160,7 @@ def _lease(dialect: str) -> Executable:
             attempt_no=deliveries.c.attempt_no + 1,
             next_wakeup_at=case(moments, value=deliveries.c.urgency),
             held_at=None,
+            endpoint_version=func.coalesce(_IN_FORCE, deliveries.c.endpoint_version),
         )
         .returning(
             deliveries.c.id,

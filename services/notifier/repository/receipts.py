@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, insert, select, update
 
 from common.db import Session, insert_ignore
 from notifier.domain.delivery import Fact, State, states_before
-from notifier.models import deliveries, endpoint_versions, notices, read_outs, receipts
+from notifier.models import deliveries, endpoint_versions, endpoints, notices, read_outs, receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,19 @@ class Addressed:
     older_receipt_key: str | None = None
 
 
+_ITS_ENDPOINT = and_(
+    endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.agency_id == deliveries.c.agency_id
+)
+_IN_FORCE = and_(
+    endpoint_versions.c.agency_id == endpoints.c.agency_id,
+    endpoint_versions.c.endpoint_id == endpoints.c.id,
+    endpoint_versions.c.version == endpoints.c.version,
+)
+"""Not the version that a delivery was sent under: a key that was replaced ends for what was sent before, too."""
+
+
 async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | None:
-    """A delivery as a receipt sees it."""
+    """A delivery as a receipt sees it, with its endpoint's key as it is in force."""
     result = await session.execute(
         select(
             deliveries.c.id,
@@ -50,14 +61,8 @@ async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | Non
             deliveries.c.escalates_id,
         )
         .outerjoin(notices, notices.c.delivery_id == deliveries.c.id)
-        .outerjoin(
-            endpoint_versions,
-            and_(
-                endpoint_versions.c.agency_id == deliveries.c.agency_id,
-                endpoint_versions.c.endpoint_id == deliveries.c.endpoint_id,
-                endpoint_versions.c.version == deliveries.c.endpoint_version,
-            ),
-        )
+        .outerjoin(endpoints, _ITS_ENDPOINT)
+        .outerjoin(endpoint_versions, _IN_FORCE)
         .where(deliveries.c.id == delivery_id)
     )
     row = result.first()
@@ -84,17 +89,15 @@ async def find_older_key(session: Session, delivery_id: UUID, *, since: datetime
 
     A version that changed something else does not count: the present key is as old as its first version.
     """
-    present = endpoint_versions.alias("present")
     query = (
-        select(present.c.agency_id, present.c.endpoint_id, present.c.version, present.c.receipt_key)
-        .join(
-            deliveries,
-            and_(
-                present.c.agency_id == deliveries.c.agency_id,
-                present.c.endpoint_id == deliveries.c.endpoint_id,
-                present.c.version == deliveries.c.endpoint_version,
-            ),
+        select(
+            endpoint_versions.c.agency_id,
+            endpoint_versions.c.endpoint_id,
+            endpoint_versions.c.version,
+            endpoint_versions.c.receipt_key,
         )
+        .join(endpoints, _IN_FORCE)
+        .join(deliveries, _ITS_ENDPOINT)
         .where(deliveries.c.id == delivery_id)
     )
     now = (await session.execute(query)).first()

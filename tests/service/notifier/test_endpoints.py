@@ -7,7 +7,7 @@ import json
 import socket
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from aiohttp import web
@@ -25,9 +25,13 @@ from common.telemetry import Telemetry
 from common.testing import FrozenNow
 from common.timing import utc_now
 from notifier.adapters.registry import RegistryClient
+from notifier.domain.delivery import Outcome, Reason, State
+from notifier.domain.schedule import Urgency
 from notifier.errors import EndpointUnusable, RegistryAway
 from notifier.jobs import jobs
-from notifier.models import agencies, deliveries, endpoint_keys, endpoints
+from notifier.models import agencies, attempts, deliveries, endpoint_keys, endpoints
+from notifier.repository import claims
+from notifier.repository.claims import Claimed, Result
 from notifier.service import rebuilding
 from notifier.service.endpoints import find_usable, issue_key
 from tests.factories.notifier import Ledger, an_agency, answering, eventually, honest, receiving, working
@@ -219,6 +223,55 @@ async def test_what_waits_goes_to_the_newest_version_and_never_back(ledger: Ledg
     await ledger.take(version(2))
     [row] = await rows(ledger, deliveries, role=POLICE)
     assert row.endpoint_version == 3
+
+
+def moved_to(ledger: Ledger, endpoint: UUID, number: int) -> EndpointRegistered:
+    return EndpointRegistered(
+        endpoint_id=endpoint,
+        agency_id=ledger.agencies[POLICE],
+        version=number,
+        kind="webhook",
+        url=f"http://127.0.0.1:9/{number}",
+    )
+
+
+async def claimed(ledger: Ledger, delivery: UUID) -> Claimed:
+    async with ledger.db.transaction() as session:
+        leases = dict.fromkeys(Urgency, ledger.now() + timedelta(seconds=30))
+        [one] = await claims.claim(session, [delivery], uuid4(), now=ledger.now(), leases=leases)
+    return one
+
+
+async def test_what_is_being_sent_when_its_address_changes_goes_to_the_new_one_next(ledger: Ledger) -> None:
+    """Most of the life of a notice to an address that hangs is a lease: the change finds it there."""
+    endpoint = await ledger.connect(POLICE, "http://127.0.0.1:9/old")
+    await ledger.take(ledger.alert())
+    [row] = await rows(ledger, deliveries, role=POLICE)
+    first = await claimed(ledger, row.id)
+    assert first.url == "http://127.0.0.1:9/old"
+    await ledger.take(moved_to(ledger, endpoint, 2))
+    failed = Result(
+        row.id, first.token, first.attempt, ledger.now(), Outcome.NO_ANSWER, None,
+        State.WAITING, Reason.RETRY, ledger.now(),
+    )  # fmt: skip
+    async with ledger.db.transaction() as session:
+        await claims.write_results(session, [failed])
+    second = await claimed(ledger, row.id)
+    assert second.url == "http://127.0.0.1:9/2"
+    made = {one.no: one.endpoint_version for one in await rows(ledger, attempts, delivery_id=row.id)}
+    assert made == {1: 1, 2: 2}, "each attempt says where it went"
+
+
+async def test_what_was_planned_while_the_address_changed_goes_to_the_new_one(ledger: Ledger) -> None:
+    endpoint = await ledger.connect(POLICE, "http://127.0.0.1:9/old")
+    await ledger.take(ledger.alert())
+    await ledger.take(moved_to(ledger, endpoint, 2))
+    async with ledger.db.transaction() as session:  # the change has not seen this delivery
+        await session.execute(
+            update(deliveries).where(deliveries.c.endpoint_id == endpoint).values(endpoint_version=1)
+        )
+    [row] = await rows(ledger, deliveries, role=POLICE)
+    assert (await claimed(ledger, row.id)).url == "http://127.0.0.1:9/2"
 
 
 async def test_a_new_endpoint_takes_what_waited_to_be_pulled(ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
+from sqlalchemy import update
 
 from common.contracts.casework import CaseManagerAppointed
 from common.contracts.intake import ContentOpened
@@ -264,6 +265,49 @@ async def test_a_new_receipt_key_and_the_one_before_are_valid_side_by_side_for_a
     now.move(timedelta(hours=2))
     assert await status(delivery, body, old) == 403
     assert await status(delivery, body, new) == 201
+
+
+async def test_what_was_sent_before_a_receipt_key_changed_is_answered_with_the_new_one(
+    house: House, now: FrozenNow
+) -> None:
+    """The one before may have been stolen: it ends after a day for what was sent under it, too."""
+    old, new = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
+    endpoint = await house.ledger.connect(
+        POLICE, "http://127.0.0.1:9/hook", receipt_key=str(old.as_dict()["x"])
+    )
+    sent = [await addressed(house), *[await newest(house) for _ in range(2)]]
+    async with house.ledger.db.transaction() as session:
+        await session.execute(
+            update(deliveries)
+            .where(deliveries.c.endpoint_id == endpoint)
+            .values(state="transmitted", reason=None, transmitted_at=now())
+        )
+    await house.ledger.take(
+        EndpointRegistered(
+            endpoint_id=endpoint,
+            agency_id=house.ledger.agencies[POLICE],
+            version=2,
+            kind="webhook",
+            url="http://127.0.0.1:9/hook",
+            receipt_key=str(new.as_dict()["x"]),
+        )
+    )
+
+    async def status(which: int, by: OKPKey) -> int:
+        delivery, body = sent[which]
+        given = json.dumps(a_receipt(delivery, body, at=now().isoformat()))
+        whole = jws.serialize_compact({"alg": "Ed25519"}, given, by, algorithms=["Ed25519"]).encode()
+        told = await answer(house, delivery, whole, house.as_agency(POLICE), "application/jose")
+        return int(told.status_code)
+
+    assert await status(0, new) == 201
+    now.move(timedelta(hours=23))
+    assert await status(1, old) == 201
+    now.move(timedelta(hours=2))
+    assert await status(2, old) == 403
+    assert await status(2, new) == 201
+    [flaw] = await house.rows(security_events)
+    assert flaw.kind == "receipt_wrong_signature"
 
 
 async def newest(house: House) -> tuple[UUID, bytes]:
