@@ -100,6 +100,9 @@ OPEN = frozenset({State.WAITING, State.LEASED, State.TRANSMITTED})
 
 FINAL = frozenset(State) - OPEN
 
+WITHOUT_A_WAY = frozenset({Reason.PULL, Reason.PAUSED, Reason.ENDPOINT_REVOKED})
+"""Its agency is known and had no endpoint to push to when that was looked at."""
+
 RESULT: dict[Outcome, tuple[Fact, Reason | None]] = {
     Outcome.ACCEPTED: (Fact.ACCEPTED, None),
     Outcome.PULLED: (Fact.PULLED, None),

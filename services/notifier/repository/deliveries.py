@@ -1,18 +1,19 @@
 """Deliveries outside the hot path: planned, routed, rerouted, opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import Executable, and_, bindparam, case, func, insert, select, update
 
-from common.bulk import insert_later
+from common.bulk import Rows, insert_later
 from common.db import Session, lock_due
-from notifier.domain.delivery import FINAL, Fact, Outcome, Reason, State, states_before
+from notifier.domain.delivery import FINAL, WITHOUT_A_WAY, Fact, Outcome, Reason, State, states_before
 from notifier.domain.escalation import Rung
-from notifier.models import attempts, deliveries, notices
+from notifier.models import attempts, deliveries, endpoint_versions, endpoints, notices
 from notifier.repository.claims import Moved
 
 
@@ -95,12 +96,67 @@ async def push_to_endpoint(
             deliveries.c.endpoint_id.is_(None),
             _is_on(rung),
             deliveries.c.state == State.WAITING,
-            deliveries.c.reason.in_([Reason.PULL, Reason.ENDPOINT_REVOKED, Reason.PAUSED]),
+            deliveries.c.reason.in_(list(WITHOUT_A_WAY)),
         )
         .values(endpoint_id=endpoint_id, endpoint_version=version, reason=Reason.NEW, next_wakeup_at=now)
         .returning(deliveries.c.id)
     )
     return list(result.scalars().all())
+
+
+async def find_ways(session: Session, delivery_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int]]:
+    """Endpoint and version by which each of these can be sent now: of its agency, on its rung, not paused.
+
+    Of several the one that planning would choose; a delivery without any is not in the answer.
+    """
+    result = await session.execute(
+        select(deliveries.c.id, endpoints.c.id, endpoints.c.version)
+        .join(endpoints, endpoints.c.agency_id == deliveries.c.agency_id)
+        .join(
+            endpoint_versions,
+            and_(
+                endpoint_versions.c.agency_id == endpoints.c.agency_id,
+                endpoint_versions.c.endpoint_id == endpoints.c.id,
+                endpoint_versions.c.version == endpoints.c.version,
+                endpoint_versions.c.rung
+                == case((deliveries.c.rung == Rung.SUPERIOR, 0), else_=deliveries.c.rung),
+            ),
+        )
+        .where(
+            deliveries.c.id.in_(list(delivery_ids)),
+            endpoints.c.revoked_at.is_(None),
+            endpoints.c.paused_at.is_(None),
+        )
+        .order_by(endpoints.c.id.desc())
+    )
+    return {row[0]: (row[1], row[2]) for row in result.all()}
+
+
+_FOUND = Rows("found", deliveries.c.id, deliveries.c.endpoint_id, deliveries.c.endpoint_version)
+
+
+async def give_ways(session: Session, ways: Mapping[UUID, tuple[UUID, int]], *, now: datetime) -> None:
+    """Let each of these, which this transaction has locked, be sent through its endpoint, due now."""
+    await _FOUND.execute(session, _give_ways, [(one, *way) for one, way in ways.items()], now=now)
+
+
+@cache
+def _give_ways(dialect: str) -> Executable:
+    found = _FOUND.table(dialect)
+    return (
+        update(deliveries)
+        .where(
+            deliveries.c.id == found.c.id,
+            deliveries.c.state == State.WAITING,
+            deliveries.c.endpoint_id.is_(None),
+        )
+        .values(
+            endpoint_id=found.c.endpoint_id,
+            endpoint_version=found.c.endpoint_version,
+            reason=Reason.NEW,
+            next_wakeup_at=bindparam("now", type_=deliveries.c.next_wakeup_at.type),
+        )
+    )
 
 
 def _is_on(rung: int) -> Any:

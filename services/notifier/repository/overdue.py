@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, select, text
 
 from common.db import Session, lock_due
-from notifier.domain.delivery import Reason, State
+from notifier.domain.delivery import WITHOUT_A_WAY, Reason, State
 from notifier.domain.schedule import BY_ORDER, Urgency
 from notifier.models import deliveries
 from notifier.models.deliveries import CLIMBING, WATCHED
@@ -39,6 +39,11 @@ class Overdue:
     planned_at: datetime
     silent_since: datetime | None
     traceparent: str | None
+
+    @property
+    def lacks_a_way(self) -> bool:
+        """Whether it waits because its agency had no way to it when that was looked at."""
+        return self.state is State.WAITING and self.endpoint_id is None and self.reason in WITHOUT_A_WAY
 
     @property
     def is_being_sent(self) -> bool:

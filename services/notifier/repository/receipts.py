@@ -40,7 +40,7 @@ _IN_FORCE = and_(
     endpoint_versions.c.endpoint_id == endpoints.c.id,
     endpoint_versions.c.version == endpoints.c.version,
 )
-"""Not the version that a delivery was sent under: a key that was replaced ends for what was sent before, too."""
+"""Not the version that a delivery was sent under: a replaced key ends for what was sent before, too."""
 
 
 async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | None:

@@ -40,7 +40,7 @@ from notifier.service.desk import Desk
 from notifier.service.exclusions import Pair, shut_out
 from notifier.service.notices import write
 from notifier.service.planning import store
-from notifier.service.routing import add_handles, notice_duty
+from notifier.service.routing import add_handles, find_ways, notice_duty
 
 ROWS = 200
 SILENCE = "silence"
@@ -69,7 +69,7 @@ async def climb_silent(session: Session, desk: Desk, *, now: datetime) -> int:
         How many were looked at; as many as ``ROWS`` means that more may wait.
     """
     rows = await overdue_rows.lock_silent(session, now=now, limit=ROWS)
-    await escalate(session, desk, rows, SILENCE, now=now)
+    await escalate(session, desk, await find_ways(session, desk, rows, now=now), SILENCE, now=now)
     return len(rows)
 
 

@@ -13,7 +13,7 @@ from notifier.repository.overdue import Overdue
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.escalation import SILENCE, escalate
-from notifier.service.routing import route_alert
+from notifier.service.routing import find_ways, route_alert
 
 ROWS = 200
 REST = timedelta(days=1)
@@ -25,7 +25,7 @@ async def anything_overdue(session: Session, *, now: datetime) -> bool:
 
 
 async def look_at_overdue(session: Session, desk: Desk, *, now: datetime) -> int:
-    """Reap leases that ran out, and raise the alarm for silence and missing routes.
+    """Reap leases that ran out, look again for ways and routes, and raise the alarm for silence.
 
     Returns:
         How many rows were looked at; as many as ``ROWS`` means that more may wait.
@@ -34,12 +34,13 @@ async def look_at_overdue(session: Session, desk: Desk, *, now: datetime) -> int
     lost = [row for row in rows if row.state is State.LEASED]
     silent = [row for row in rows if row.state is not State.LEASED]
     await _reap(session, lost, now=now)
+    silent = await find_ways(session, desk, silent, now=now)
     found: set[UUID] = set()
     for alert_id in {row.alert_id for row in silent if row.reason is Reason.NO_ROUTE and row.alert_id}:
         found |= await route_alert(session, desk, alert_id, now=now)
     await escalate(session, desk, [row for row in silent if row.delivery_id not in found], SILENCE, now=now)
     for row in silent:
-        if row.escalates_id is not None:
+        if row.escalates_id is not None and not row.is_being_sent:
             # Its first way climbs, or is answered: nothing is to be done for a rung by itself.
             await delivery_rows.set_delivery(session, row.delivery_id, {"next_wakeup_at": now + REST})
     return len(rows)

@@ -1,6 +1,8 @@
 """Finds the way for what had none: a holder that was named later, or a notice whose time has come."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +11,8 @@ from common.contracts.vocabulary import DutyKind
 from common.db import Session, after_commit
 from common.ids import new_id, pairwise
 from common.outbox import add as publish
+from common.telemetry import log
+from notifier.domain.delivery import Reason
 from notifier.domain.exclusion import SCHOOLS
 from notifier.domain.notice import NoticeDuty
 from notifier.domain.planning import (
@@ -31,6 +35,7 @@ from notifier.repository.alerts import AlertRow
 from notifier.repository.deliveries import Unrouted
 from notifier.repository.directory import find_directory, find_routes
 from notifier.repository.obligations import Row
+from notifier.repository.overdue import Overdue
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.exclusions import Guarded, guard
@@ -103,6 +108,30 @@ async def route_all(session: Session, desk: Desk, *, now: datetime) -> int:
     for alert_id in await delivery_rows.list_without_route(session):
         found += len(await route_alert(session, desk, alert_id, now=now))
     return found
+
+
+async def find_ways(session: Session, desk: Desk, rows: Sequence[Overdue], *, now: datetime) -> list[Overdue]:
+    """Let what lacks a way be pushed where its agency has one by now; returns the rows as they are then.
+
+    A registration or a resume pushes what it sees. What another transaction was planning or blocking at
+    that moment is found here: every row without a way is looked at by time.
+    """
+    asleep = [row.delivery_id for row in rows if row.lacks_a_way]
+    ways = await delivery_rows.find_ways(session, asleep) if asleep else {}
+    if not ways:
+        return list(rows)
+    await delivery_rows.give_ways(session, ways, now=now)
+    waiting: dict[UUID, list[UUID]] = defaultdict(list)
+    for delivery_id, (endpoint_id, _) in ways.items():
+        waiting[endpoint_id].append(delivery_id)
+    after_commit(session, lambda: desk.lanes.wake(waiting))
+    log.info("ways_found", count=len(ways))
+    return [
+        replace(row, endpoint_id=ways[row.delivery_id][0], reason=Reason.NEW)
+        if row.delivery_id in ways
+        else row
+        for row in rows
+    ]
 
 
 async def dispatch_duties(

@@ -282,6 +282,28 @@ async def test_a_new_endpoint_takes_what_waited_to_be_pulled(ledger: Ledger) -> 
     assert row.next_wakeup_at <= ledger.now()
 
 
+@pytest.mark.parametrize("reason", ["pull", "blocked:endpoint_revoked"])
+async def test_what_was_planned_while_an_endpoint_was_registered_is_found_by_the_next_look(
+    ledger: Ledger, now: FrozenNow, reason: str
+) -> None:
+    """Planned, or left by a revocation, in a transaction that has not seen the new endpoint."""
+    await ledger.take(ledger.alert())
+    [asleep] = await rows(ledger, deliveries, role=POLICE)
+    endpoint = await ledger.connect(POLICE, "http://127.0.0.1:9/hook")
+    async with ledger.db.transaction() as session:  # as it is when the registration has not seen it
+        values = {
+            name: asleep._mapping[name] for name in ("endpoint_id", "endpoint_version", "next_wakeup_at")
+        }
+        mine = update(deliveries).where(deliveries.c.id == asleep.id)
+        await session.execute(mine.values(**values, reason=reason))
+    now.move(timedelta(minutes=2))
+    for job in jobs(ledger.db, ledger.desk, now):
+        await job.run()
+    [row] = await rows(ledger, deliveries, role=POLICE)
+    assert (row.endpoint_id, row.reason, row.next_wakeup_at) == (endpoint, "new", now())
+    assert (await claimed(ledger, row.id)).url == "http://127.0.0.1:9/hook"
+
+
 async def test_a_retired_agency_is_not_addressed(ledger: Ledger) -> None:
     police = ledger.agencies[POLICE]
     await ledger.take(AgencyRetired(agency_id=police, version=2, retired_at=ledger.now() - timedelta(days=1)))
