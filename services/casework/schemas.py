@@ -223,7 +223,9 @@ class CaseOut(Out):
     case_manager: CaseManagerOut | None
     coordinators: list[CoordinatorOut] = Field([], description="when one case is asked for")
     tasks: list[TaskOut] | None = None
-    joined: list[UUID] = Field([], description="further cases of this child: their ids lead here")
+    joined: list[UUID] = Field(
+        [], description="further cases of this child, for the body that coordinates: their ids lead here"
+    )
 
     @classmethod
     def of(

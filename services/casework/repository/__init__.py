@@ -14,7 +14,7 @@ from casework.repository.cases import (
 from casework.repository.exclusions import change_exclusions, is_shut_out, shut_out_of
 from casework.repository.explanations import add_explanation, explanations_of
 from casework.repository.facts import facts_of, put_facts
-from casework.repository.joined import cases_together, heads_of, point_cases
+from casework.repository.joined import cases_together, point_cases
 from casework.repository.records import (
     add_record,
     find_record,
@@ -45,7 +45,6 @@ __all__ = [
     "find_record_by_token",
     "find_task",
     "get_appointment",
-    "heads_of",
     "heirs_of",
     "is_shut_out",
     "is_superseded",

@@ -1,19 +1,19 @@
 """Cases and the alerts they belong to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, exists, or_, select, update
+from sqlalchemy import Executable, and_, exists, or_, select, update
 from sqlmodel import col
 
 from casework.domain.case import Coordinator
 from casework.models import Case, CaseAlert, Task
 from casework.repository.exclusions import is_shut_out
-from casework.repository.joined import head_of, together_with
+from casework.repository.joined import is_under
 from casework.repository.tables import table_of
 from common.bulk import Rows, insert_new, insert_rows
 from common.db import Session
@@ -122,18 +122,16 @@ async def note_receipts(session: Session, received: Mapping[UUID, datetime]) -> 
 
 
 async def find_case(session: Session, case_id: UUID, *, agency: UUID) -> Case | None:
-    """The case that continues, if the agency coordinates it or one joined with it, or has a task there."""
-    asked = _CASES.alias()
-    head = select(head_of(asked)).where(asked.c.id == case_id).scalar_subquery()
-    found = await session.scalars(select(Case).where(col(Case.id) == head, _concerns(agency)))
+    """The case, if the agency coordinates it or has a task there itself; being joined gives nobody a part."""
+    found = await session.scalars(select(Case).where(col(Case.id) == case_id, _concerns(agency)))
     return found.one_or_none()
 
 
 async def list_cases(
     session: Session, *, agency: UUID, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[Case]:
-    """The agency's cases, newest first; of joined ones only that which continues."""
-    wanted = select(Case).where(col(Case.joined_into).is_(None), _concerns(agency))
+    """The agency's cases, newest first; of joined ones the first it knows, if it coordinates one of them."""
+    wanted = select(Case).where(_concerns(agency), ~_has_its_place_taken(agency))
     if after is not None:
         created_at, case_id = after
         wanted = wanted.where(
@@ -147,20 +145,36 @@ async def list_cases(
 
 
 def _concerns(agency: UUID) -> Any:
-    def has_part(cases: Any) -> Any:
-        has_task = exists().where(_TASKS.c.case_id == cases.c.id, _TASKS.c.assignee == agency)
-        return or_(cases.c.coordinating_agency == agency, has_task)
-
-    other = _CASES.alias()
-    by_another = exists().where(other.c.joined_into == _CASES.c.id, has_part(other))
-    return or_(has_part(_CASES), by_another) & ~is_shut_out(agency, _CASES.c.id)
+    return _has_part(_CASES, agency) & ~is_shut_out(agency, _CASES.c.id)
 
 
-async def alerts_of(session: Session, case_id: UUID) -> list[UUID]:
-    """The alerts of the case and of all joined with it, in a stable order."""
+def _has_part(cases: Any, agency: UUID) -> Any:
+    has_task = exists().where(_TASKS.c.case_id == cases.c.id, _TASKS.c.assignee == agency)
+    return or_(cases.c.coordinating_agency == agency, has_task)
+
+
+def _has_its_place_taken(agency: UUID) -> Any:
+    """Whether the agency sees the case under another one that it is joined with.
+
+    Only who coordinates one of them is told that they are joined, and of the others those it has a part in.
+    """
+    one, other = _CASES.alias(), _CASES.alias()
+    head = _CASES.c.joined_into
+    coordinates = exists().where(is_under(one, head), one.c.coordinating_agency == agency)
+    comes_before = or_(
+        other.c.id == head,
+        other.c.created_at < _CASES.c.created_at,
+        and_(other.c.created_at == _CASES.c.created_at, other.c.id < _CASES.c.id),
+    )
+    taken = exists().where(is_under(other, head), comes_before, _has_part(other, agency))
+    return head.is_not(None) & coordinates & taken
+
+
+async def alerts_of(session: Session, case_ids: Collection[UUID]) -> list[UUID]:
+    """The alerts of these cases, in a stable order."""
     found = await session.scalars(
         select(col(CaseAlert.alert_id))
-        .where(col(CaseAlert.case_id).in_(together_with(case_id)))
+        .where(col(CaseAlert.case_id).in_(case_ids))
         .order_by(col(CaseAlert.alert_id))
     )
     return list(found)

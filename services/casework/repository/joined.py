@@ -1,6 +1,6 @@
 """Cases that were joined: which continues, and which point to it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -35,14 +35,6 @@ async def cases_together(session: Session, case_id: UUID) -> list[Case]:
     """The cases that hang together with one, the one that continues first."""
     found = await session.scalars(select(Case).where(col(Case.id).in_(together_with(case_id))))
     return sorted(found, key=lambda case: (case.joined_into is not None, case.created_at, str(case.id)))
-
-
-async def heads_of(session: Session, case_ids: Iterable[UUID]) -> dict[UUID, UUID]:
-    """For each of these cases the one that continues."""
-    found = await session.execute(
-        select(_CASES.c.id, head_of(_CASES)).where(_CASES.c.id.in_(list(set(case_ids))))
-    )
-    return {row[0]: row[1] for row in found.all()}
 
 
 async def point_cases(session: Session, heads: Mapping[UUID, UUID], no: int) -> None:

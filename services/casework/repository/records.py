@@ -1,12 +1,12 @@
 """Signed records."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlmodel import col
 
 from casework.models import Case, Record
-from casework.repository.joined import together_with
 from common.db import Session
 
 
@@ -37,9 +37,9 @@ async def is_superseded(session: Session, record_id: UUID) -> bool:
     return found.first() is not None
 
 
-async def records_of(session: Session, case_id: UUID, *, agency: UUID | None) -> list[Record]:
-    """Records of a case and of those joined with it, as it happened; only the agency's where one is given."""
-    wanted = select(Record).where(col(Record.case_id).in_(together_with(case_id)))
+async def records_of(session: Session, case_ids: Collection[UUID], *, agency: UUID | None) -> list[Record]:
+    """Records of these cases, as it happened; only the agency's where one is given."""
+    wanted = select(Record).where(col(Record.case_id).in_(case_ids))
     if agency is not None:
         wanted = wanted.where(col(Record.agency_id) == agency)
     return list(await session.scalars(wanted.order_by(col(Record.happened_at), col(Record.id))))

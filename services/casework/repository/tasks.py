@@ -1,6 +1,6 @@
 """Tasks, written many at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -13,7 +13,6 @@ from casework.domain.task import Copy, Facts, State
 from casework.domain.task import Task as TaskRule
 from casework.models import Task
 from casework.repository.exclusions import is_shut_out
-from casework.repository.joined import together_with
 from casework.repository.tables import table_of
 from common.bulk import Rows, insert_rows
 from common.db import Session
@@ -69,11 +68,11 @@ async def list_tasks(
     return list(await session.scalars(wanted))
 
 
-async def find_task(session: Session, case_id: UUID, rule: str, *, agency: UUID) -> Task | None:
-    """A task of this rule in the case or one joined with it; the agency's own before another's."""
+async def find_task(session: Session, case_ids: Collection[UUID], rule: str, *, agency: UUID) -> Task | None:
+    """A task of this rule in one of the cases; the agency's own before another's."""
     found = await session.scalars(
         select(Task)
-        .where(col(Task.case_id).in_(together_with(case_id)), col(Task.rule) == rule)
+        .where(col(Task.case_id).in_(case_ids), col(Task.rule) == rule)
         .order_by(
             case((col(Task.assignee) == agency, 0), else_=1), nulls_last(col(Task.due_at)), col(Task.id)
         )

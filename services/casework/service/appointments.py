@@ -60,7 +60,7 @@ async def appoint_case_manager(
     """
     view = await get_case(session, case_id, agency=agency)
     case_id = view.case.id
-    task = await repository.find_task(session, case_id, APPOINTMENT_RULE, agency=agency)
+    task = await repository.find_task(session, view.ids, APPOINTMENT_RULE, agency=agency)
     if task is None and view.is_coordinator:
         raise NoDutyToAppoint
     if task is None or task.assignee != agency or task.obliged not in COORDINATING:
@@ -85,7 +85,7 @@ async def appoint_case_manager(
         return stored, False
     event = CaseManagerAppointed(
         case_id=case_id,
-        alert_ids=tuple(await repository.alerts_of(session, case_id)),
+        alert_ids=tuple(await repository.alerts_of(session, view.reach)),
         evidence_id=evidence_id,
         appointed_at=appointed_at,
     )

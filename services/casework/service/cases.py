@@ -27,8 +27,10 @@ class CaseView:
         appointment: of the case manager, if there is one.
         coordinators: who coordinates which part; only where one case is asked for.
         explanations: what is said of breached tasks, by duty; only where one case is asked for.
-        joined: further cases of this child that point to this one; only where one case is asked for.
+        joined: further cases of this child, for a body that coordinates one of them; only where one case
+            is asked for. Of those it has no part in it is told nothing, and nobody else of any.
         coordinated: those of the joined cases, this one included, that the agency coordinates.
+        reach: the cases that a fact which the agency records here is about.
     """
 
     case: Case
@@ -39,6 +41,12 @@ class CaseView:
     explanations: Mapping[UUID, Sequence[Explanation]] = field(default_factory=dict)
     joined: Sequence[UUID] = ()
     coordinated: frozenset[UUID] = frozenset()
+    reach: Sequence[UUID] = ()
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        """The case, and those that are shown as one with it."""
+        return self.case.id, *self.joined
 
 
 async def open_cases(session: Session, alerts: Sequence[AlertReceived], *, now: Now) -> None:
@@ -74,15 +82,16 @@ async def join_cases(session: Session, heads: Mapping[UUID, UUID], no: int, *, n
 
 
 async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView:
-    """The case.
+    """The case; for a body that coordinates, with what it is joined with.
 
     Raises:
         CaseUnknown: none, or the agency has no part in it: nobody can tell the two apart.
     """
-    case = await repository.find_case(session, case_id, agency=agency)
-    if case is None:
+    asked = await repository.find_case(session, case_id, agency=agency)
+    if asked is None:
         raise CaseUnknown
-    together = await repository.cases_together(session, case.id)
+    together, reach = await _together(session, asked, agency)
+    case = together[0]
     # Joining widens nobody's right: who coordinates one of the joined cases sees that one's tasks.
     coordinated = {each.id for each in together if each.coordinating_agency == agency}
     every = await repository.tasks_of(session, [each.id for each in together], agency=None)
@@ -106,7 +115,26 @@ async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView
         explanations,
         tuple(each.id for each in together[1:]),
         frozenset(coordinated),
+        reach,
     )
+
+
+async def _together(session: Session, asked: Case, agency: UUID) -> tuple[list[Case], list[UUID]]:
+    """The case as the agency may see it joined, the first that it knows first; and what its facts are about.
+
+    Who coordinates none of them is answered as if nothing were joined, like at notifier's door: a second
+    alert, and when it came, is nothing that it is told. Its facts are about its own case too; a duty that
+    followed from one in another case would come to it by a notice, and tell it as well.
+    """
+    every = await repository.cases_together(session, asked.id)
+    coordinated = {each.id for each in every if each.coordinating_agency == agency}
+    if len(every) == 1 or not coordinated:
+        return [asked], [asked.id]
+    tasks = await repository.tasks_of(session, [each.id for each in every], agency=agency)
+    known = coordinated | {task.case_id for task in tasks}
+    # Its duties may be told after the joining: until then nobody coordinates that one.
+    untold = {each.id for each in every if each.coordinating_agency is None}
+    return [each for each in every if each.id in known], sorted(known | untold)
 
 
 async def list_cases(

@@ -1,7 +1,7 @@
 """Signed records: what was done in a case, by whom, with which document. Never edited, only superseded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -94,7 +94,7 @@ async def add_record(
     if stored is not None:
         return Recorded(stored, entry.words), False
     if entry.supersedes is not None:
-        await _check_superseded(session, case_id, entry, agency)
+        await _check_superseded(session, view.ids, entry, agency)
     record_id = new_id()
     row = Record(
         id=record_id,
@@ -110,7 +110,7 @@ async def add_record(
         recorded_by=by,
     )
     await repository.add_record(session, row)
-    event = _event(row, await repository.alerts_of(session, case_id), seals)
+    event = _event(row, await repository.alerts_of(session, view.reach), seals)
     await outbox.add(session, event, subject=case_id, now=now)
     after_commit(session, lambda: log.info("case_fact_recorded", case_id=str(case_id), kind=row.kind))
     return Recorded(row, entry.words), True
@@ -127,7 +127,7 @@ async def list_records(
         CaseUnknown: none, or the agency has no part in it.
     """
     view: CaseView = await get_case(session, case_id, agency=agency)
-    rows = await repository.records_of(session, view.case.id, agency=None if view.coordinated else agency)
+    rows = await repository.records_of(session, view.ids, agency=None if view.coordinated else agency)
     return [
         Recorded(row, seals.unseal_words(row.sealed, row.id) if row.agency_id == agency else None)
         for row in rows
@@ -135,13 +135,12 @@ async def list_records(
     ]
 
 
-async def _check_superseded(session: Session, case_id: UUID, entry: Entry, agency: UUID) -> None:
+async def _check_superseded(session: Session, case_ids: Collection[UUID], entry: Entry, agency: UUID) -> None:
     former = await repository.find_record(session, entry.supersedes) if entry.supersedes else None
-    heads = await repository.heads_of(session, [former.case_id]) if former else {}
-    if former is None or (heads[former.case_id], former.agency_id, former.kind) != (
-        case_id,
-        agency,
-        entry.kind,
+    if (
+        former is None
+        or former.case_id not in case_ids
+        or (former.agency_id, former.kind) != (agency, entry.kind)
     ):
         raise RecordUnknown(pointer="#/supersedes")
     if await repository.is_superseded(session, former.id):

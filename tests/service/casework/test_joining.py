@@ -1,7 +1,7 @@
 """Joined cases: one continues, the others point to it; in any order of events, and as before when parted."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ import pytest
 from common.contracts import Event
 from common.contracts.notifier import HeadFact, JoiningMade, JoiningUndone
 from common.keys import KeyRing
-from tests.factories.casework import T0, a_duty, alert_received, obligation_opened
+from tests.factories.casework import DAY, T0, a_duty, alert_received, obligation_opened
 from tests.service.casework.conftest import POLICE, REGIONAL_BODY, SCHOOL, Bring
 from tests.service.casework.test_conflicts import lowered, raised
 
@@ -85,6 +85,127 @@ async def test_one_case_continues_and_each_body_sees_what_it_saw(
     await bring(parted(first, second))
     assert {each["id"] for each in await listed(client, body)} == before
     assert [each["id"] for each in await listed(client, school)] == [own["id"]]
+
+
+def of_two_days(keys: KeyRing) -> tuple[UUID, UUID, list[Event]]:
+    """As ``of_two``, the second alert three days after the first; each has duties that name a coordinator."""
+    first, second = uuid4(), uuid4()
+    tell = a_duty("R136-11.1", obliged="education_org_head", state="open", evidence=("service.recorded",))
+    events: list[Event] = [
+        alert_received(first),
+        alert_received(second, received_at=T0 + 3 * DAY),
+        obligation_opened(keys, first, {a_duty(): REGIONAL_BODY, a_duty("R136-17"): REGIONAL_BODY}),
+        obligation_opened(
+            keys, second, {a_duty(): REGIONAL_BODY, a_duty("R136-25b"): REGIONAL_BODY, tell: SCHOOL}
+        ),
+    ]
+    return first, second, events
+
+
+def a_record(case: str, word: str = "Жоспар") -> dict[str, Any]:
+    return {
+        "kind": "service.recorded",
+        "happened_at": "2026-10-23T09:00:00Z",
+        "person": PERSON,
+        "document": {"digest": "ab" * 32, "reference": case},
+        "outcome": word,
+    }
+
+
+async def pages(client: Client, headers: dict[str, str], cases: Iterable[str]) -> list[bytes]:
+    """Every page of casework that a body can ask for, byte by byte."""
+    paths = ["/v1/cases", "/v1/cases?limit=1", "/v1/tasks", "/v1/tasks?state=open"]
+    for case in cases:
+        paths += [f"/v1/cases/{case}", f"/v1/cases/{case}/records"]
+    return [(await client.get(path, headers=headers)).content for path in paths]
+
+
+@pytest.mark.parametrize("has_part_in_both", [False, True])
+async def test_who_does_not_coordinate_cannot_tell_that_cases_are_joined(
+    client: Client,
+    bring: Bring,
+    keys: KeyRing,
+    body: dict[str, str],
+    school: dict[str, str],
+    *,
+    has_part_in_both: bool,
+) -> None:
+    """That there is a second alert, and when it came, is nothing that it is told."""
+    first, second, events = of_two_days(keys)
+    await bring(*events)
+    if has_part_in_both:
+        own = a_duty("R136-11.1", obliged="education_org_head", evidence=("service.recorded",))
+        await bring(obligation_opened(keys, first, {own: SCHOOL}))
+    every = {case["id"] for case in await listed(client, body)}
+    known = [case["id"] for case in await listed(client, school)]
+    assert len(known) == 1 + has_part_in_both
+    for case in every:
+        appointed = await client.post(
+            f"/v1/cases/{case}/case-manager", headers=body, json={"employee": PERSON | {"name": case}}
+        )
+        assert appointed.status_code == 201, appointed.text
+    for case in known:
+        kept = await client.post(f"/v1/cases/{case}/records", headers=school, json=a_record(case))
+        assert kept.status_code == 201, kept.text
+    before = await pages(client, school, sorted(every))
+    await bring(joined(first, second))
+    assert await pages(client, school, sorted(every)) == before
+    [shown] = await listed(client, body)
+    seen = (await client.get(f"/v1/cases/{known[0]}", headers=body)).json()
+    assert {seen["id"], *seen["joined"]} == every, "the body that coordinates still sees them joined"
+    assert {one["scope"] for one in seen["coordinators"]} == {"help", "psychological_help"}
+    assert seen["id"] == shown["id"]
+    await bring(parted(first, second))
+    assert await pages(client, school, sorted(every)) == before
+
+
+async def test_who_does_not_coordinate_works_in_its_own_case_as_before(
+    client: Client,
+    bring: Bring,
+    keys: KeyRing,
+    body: dict[str, str],
+    school: dict[str, str],
+    told: Callable[[], Any],
+) -> None:
+    """Its fact is one of its own alert: a duty that followed in the other would tell it of that one."""
+    first, second, events = of_two_days(keys)
+    await bring(*events, joined(first, second))
+    [own] = await listed(client, school)
+    refused = await client.post(
+        f"/v1/cases/{own['id']}/case-manager", headers=school, json={"employee": PERSON}
+    )
+    assert refused.status_code == 403
+    [head] = await listed(client, body)
+    hidden = await client.post(f"/v1/cases/{head['id']}/records", headers=school, json=a_record("x"))
+    assert (hidden.status_code, head["id"] != own["id"]) == (404, True)
+    path = f"/v1/cases/{own['id']}/records"
+    first_record = (await client.post(path, headers=school, json=a_record("1"))).json()
+    newer = a_record("2") | {"supersedes": first_record["id"]}
+    assert (await client.post(path, headers=school, json=newer)).status_code == 201
+    assert [data["alert_ids"] for _, data in await told()] == [[str(second)], [str(second)]]
+    assert len(await listed(client, school, path)) == 2
+    assert len(await listed(client, body, f"/v1/cases/{head['id']}/records")) == 2, (
+        "the body sees that it did"
+    )
+    await bring(parted(first, second))
+    assert len(await listed(client, school, path)) == 2
+
+
+async def test_a_fact_reaches_a_joined_alert_whose_duties_are_told_later(
+    client: Client, bring: Bring, keys: KeyRing, body: dict[str, str], told: Callable[[], Any]
+) -> None:
+    first, second, events = of_two(keys)
+    await bring(*events[:3], joined(first, second))
+    [case] = await listed(client, body)
+    assert (await client.get(f"/v1/cases/{case['id']}", headers=body)).json()["joined"] == []
+    answer = await client.post(
+        f"/v1/cases/{case['id']}/case-manager", headers=body, json={"employee": PERSON}
+    )
+    assert answer.status_code == 201, answer.text
+    [(_, data)] = await told()
+    assert sorted(data["alert_ids"]) == sorted([str(first), str(second)])
+    await bring(events[3])
+    assert len((await client.get(f"/v1/cases/{case['id']}", headers=body)).json()["joined"]) == 1
 
 
 async def test_who_is_shut_out_of_one_sees_neither_in_any_order(
