@@ -38,8 +38,8 @@ async def add_acts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 async def add_escalations(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store alarms; a level of a delivery is raised once."""
-    insert_later(session, escalations, rows, new_by=["delivery_id", "level"])
+    """Store alarms; a second one on the same level of a delivery raises: none is lost unseen."""
+    insert_later(session, escalations, rows)
 
 
 async def add_security_event(

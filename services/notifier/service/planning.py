@@ -79,7 +79,7 @@ async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received]
     agencies = {d.agency for draft in drafts for d in draft.planned.deliveries if d.agency is not None}
     routes = await find_routes(session, agencies, now=now)
     promised: Counter[UUID] = Counter()
-    written = [(draft.event.alert_id, _write(desk, draft, routes, promised, now=now)) for draft in drafts]
+    by_draft = [_write(desk, draft, routes, promised, now=now) for draft in drafts]
     await obligation_rows.add_obligations(
         session,
         [
@@ -88,10 +88,15 @@ async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received]
             for d in draft.planned.duties
         ],
     )
-    await store_many(session, desk, written, now=now)
-    for draft in drafts:
-        if draft.hold is not None and draft.hold.why is Why.CLUSTER:
-            await _alarm_cluster(session, draft, now=now)
+    await store_many(
+        session,
+        desk,
+        [(draft.event.alert_id, written) for draft, written in zip(drafts, by_draft, strict=True)],
+        now=now,
+    )
+    for draft, written in zip(drafts, by_draft, strict=True):
+        if _is_clustered(draft):
+            await _alarm_cluster(session, draft, written.deliveries[0], now=now)
     handles = [
         row
         for d in drafts
@@ -164,7 +169,7 @@ def _place(event: AlertReceived) -> str:
 def _write(
     desk: Desk, draft: _Draft, routes: Mapping[UUID, Route], promised: Counter[UUID], *, now: datetime
 ) -> Written:
-    return write(
+    written = write(
         desk,
         draft.event.alert_id,
         draft.planned.deliveries,
@@ -174,6 +179,14 @@ def _write(
         now=now,
         promised=promised,
     )
+    if _is_clustered(draft):
+        # Its alarm is a step of the hub's ladder; the next one goes on from there.
+        written.deliveries[0]["escalation_level"] += 1
+    return written
+
+
+def _is_clustered(draft: _Draft) -> bool:
+    return draft.hold is not None and draft.hold.why is Why.CLUSTER
 
 
 def _acts_of(draft: _Draft, *, now: datetime) -> list[dict[str, Any]]:
@@ -199,21 +212,21 @@ def _log(draft: _Draft) -> None:
     )
 
 
-async def _alarm_cluster(session: Session, draft: _Draft, *, now: datetime) -> None:
-    """The flood guard stopped a report: the hub, which is told first, and the operator must look."""
-    alert_id, delivery_id = draft.event.alert_id, draft.planned.deliveries[0].id
+async def _alarm_cluster(session: Session, draft: _Draft, first: Mapping[str, Any], *, now: datetime) -> None:
+    """The flood guard stopped a report: the hub, which is told ``first``, and the operator must look."""
+    alert_id, delivery_id, level = draft.event.alert_id, first["id"], first["escalation_level"]
     raised = {
         "id": new_id(),
         "delivery_id": delivery_id,
         "alert_id": alert_id,
-        "level": 1,
+        "level": level,
         "reason": CLUSTERED,
         "raised_at": now,
         "rung": None,
         "climbed_id": None,
     }
     await add_escalations(session, [raised])
-    event = EscalationRaised(delivery_id=delivery_id, alert_id=alert_id, level=1, raised_at=now)
+    event = EscalationRaised(delivery_id=delivery_id, alert_id=alert_id, level=level, raised_at=now)
     await publish_many(session, [(event, alert_id, draft.traceparent)], now=lambda: now)
     await add_acts(session, [act("alert.clustered", at=now, alert_id=alert_id, subject_id=delivery_id)])
     log.warning("alert_needs_a_person", alert_id=str(alert_id), reason=CLUSTERED)

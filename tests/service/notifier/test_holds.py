@@ -10,9 +10,13 @@ import httpx
 import pytest
 
 from common.contracts.notifier import EscalationRaised
+from common.contracts.registry import AgencyRetired
 from common.contracts.vocabulary import Channel, Occasion
+from common.ids import new_id
 from common.testing import FrozenNow
-from notifier.models import alerts, audit, deliveries, notices, obligations
+from notifier.domain.schedule import Urgency
+from notifier.models import alerts, audit, deliveries, escalations, notices, obligations
+from notifier.repository import claims
 from tests.factories.notifier import T0, an_alert
 from tests.service.notifier.conftest import House
 from tests.service.notifier.test_clocks import told, turner
@@ -175,3 +179,53 @@ async def test_what_an_agency_reported_is_never_held(house: House) -> None:
 async def test_whoever_reports_without_an_account_goes_through_the_hub(house: House, reporter: str) -> None:
     await reported(house, reporter=reporter)
     assert await roles(house) == {HUB}
+
+
+async def test_the_flood_guards_alarm_is_the_first_step_of_the_hubs_ladder(
+    house: House, now: FrozenNow
+) -> None:
+    """Every later step is a level of its own: nothing fails, and nobody else waits for it."""
+    ledger = house.ledger
+    await ledger.connect(HUB, "https://hub.example/1", rung=1)
+    await ledger.connect(HUB, "https://hub.example/2", rung=2)
+    await ledger.connect(POLICE, "https://police.example/0")
+    await ledger.connect(POLICE, "https://police.example/1", rung=1)
+    alert = await reported(house, clustered=True)
+    await ledger.take(ledger.alert())
+    [hub] = await house.rows(deliveries, role=HUB, alert_id=alert)
+    [police] = await house.rows(deliveries, role=POLICE, rung=0)
+    turn = turner(ledger)
+    for minute, climbed in ((2, [1]), (5, [1, 2])):
+        now.at = T0 + timedelta(minutes=minute, seconds=-20)
+        async with ledger.db.transaction() as session:
+            leases = dict.fromkeys(Urgency, now.at + timedelta(seconds=10))
+            due = [row.id for row in await house.rows(deliveries, role=POLICE, state="waiting")]
+            assert await claims.claim(session, due, new_id(), now=now(), leases=leases)
+        now.at = T0 + timedelta(minutes=minute)
+        await turn()
+        further = await house.rows(deliveries, escalates_id=hub.id)
+        assert sorted(row.rung for row in further) == climbed
+        steps = sorted(await house.rows(escalations, delivery_id=hub.id), key=lambda row: row.level)
+        assert [(row.level, row.rung) for row in steps] == [
+            (1, None), *((rung + 1, rung) for rung in climbed)
+        ]  # fmt: skip
+        assert steps[0].reason == "clustered"
+        [again] = await house.rows(deliveries, id=hub.id)
+        assert again.escalation_level == len(steps)
+        assert await house.rows(deliveries, escalates_id=police.id, rung=1)
+        assert not await house.rows(deliveries, state="leased"), "who lost its lease is reaped"
+
+
+async def test_a_clustered_report_for_which_there_is_no_hub_keeps_both_its_alarms(
+    house: House, now: FrozenNow
+) -> None:
+    await house.ledger.take(AgencyRetired(agency_id=house.ledger.agencies[HUB], version=2, retired_at=T0))
+    alert = await reported(house, clustered=True)
+    [lost] = await house.rows(deliveries, alert_id=alert)
+    assert lost.agency_id is None
+    steps = {(row.level, row.reason) for row in await house.rows(escalations, delivery_id=lost.id)}
+    assert steps == {(1, "no_route"), (2, "clustered")}
+    now.move(timedelta(minutes=6))
+    await turner(house.ledger)()
+    found = await house.rows(escalations, delivery_id=lost.id)
+    assert sorted(row.level for row in found) == [1, 2, 3]
