@@ -123,6 +123,8 @@ def _queries(
         ),
         Law.ANSWER_WITHOUT_RECEIPT: weighed.where(
             deliveries.c.state.in_((State.ACKNOWLEDGED, State.REJECTED)),
+            # Whoever takes a test notice has answered it: no person does.
+            deliveries.c.is_test.is_(False),
             ~exists().where(receipt),
             ~receipt_beside,
         ),
