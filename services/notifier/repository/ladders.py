@@ -70,6 +70,15 @@ async def lock_first(session: Session, first_id: UUID) -> None:
     await session.execute(select(deliveries.c.id).where(deliveries.c.id == first_id).with_for_update())
 
 
+async def lock_firsts(session: Session, delivery_ids: Collection[UUID]) -> None:
+    """Wait for whoever holds the first ways of these further rungs, before anything of theirs is changed."""
+    firsts = select(deliveries.c.escalates_id).where(
+        deliveries.c.id.in_(list(delivery_ids)), deliveries.c.escalates_id.is_not(None)
+    )
+    query = select(deliveries.c.id).where(deliveries.c.id.in_(firsts)).order_by(deliveries.c.id)
+    await session.execute(query.with_for_update())
+
+
 async def lock_ways(session: Session, first_id: UUID) -> list[Way]:
     """Every way that answers one silence, the first one first; ``lock_first`` or an update came before."""
     result = await session.execute(

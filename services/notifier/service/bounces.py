@@ -8,6 +8,7 @@ from common.telemetry import log
 from notifier.domain.bounce import Bounce
 from notifier.domain.delivery import Fact, Reason, State, step
 from notifier.repository import deliveries as delivery_rows
+from notifier.repository import ladders as ladder_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
@@ -36,6 +37,7 @@ async def take_bounce(
         "next_wakeup_at": now + RETRY_AFTER if state is State.WAITING else None,
         "transmitted_at": None,
     }
+    await ladder_rows.lock_firsts(session, [delivery_id])
     taken = await delivery_rows.take_back(session, delivery_id, values, at=now)
     if taken is None:
         return False

@@ -11,6 +11,7 @@ from notifier.domain.channel import Answer
 from notifier.domain.delivery import RESULT, Outcome, Reason, State, step
 from notifier.domain.schedule import next_alarm, next_attempt
 from notifier.repository import claims
+from notifier.repository import ladders as ladder_rows
 from notifier.repository.claims import Claimed, Result
 from notifier.service.desk import Desk
 from notifier.service.escalation import climb_dead
@@ -54,6 +55,9 @@ def judge(desk: Desk, claimed: Claimed, answer: Answer, *, ended_at: datetime) -
 
 async def write_results(session: Session, desk: Desk, results: Sequence[Result], *, now: datetime) -> None:
     """Write how attempts ended, and everything that follows from it, in one transaction."""
+    gone = [result.delivery_id for result in results if result.state is State.DEAD]
+    if gone:
+        await ladder_rows.lock_firsts(session, gone)
     transmitted, died = await claims.write_results(session, results)
     if transmitted:
         await note_moved(session, transmitted, "transmitted", now=now)
