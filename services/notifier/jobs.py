@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from uuid import UUID
 
 from common.contracts import Event
-from common.db import Database
+from common.db import Database, is_away
 from common.parts import Job
 from common.telemetry import log
 from common.timing import Now
 from notifier.domain.bounce import ReturnPath
 from notifier.domain.conservation import Balance
 from notifier.errors import RegistryAway
+from notifier.repository.among import Among
 from notifier.service import (
     bounces,
     changes,
@@ -26,8 +27,11 @@ from notifier.service import (
     redrives,
     succession,
 )
-from notifier.service.clocks import Look, Pass
 from notifier.service.desk import Desk
+from notifier.service.passes import Pass
+
+ASIDE = timedelta(minutes=1)
+"""So long a row that fails alone is left out."""
 
 EVERY_SECOND = timedelta(seconds=1)
 EVERY_HALF_MINUTE = timedelta(seconds=30)
@@ -48,24 +52,16 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
     Args:
         list_facts: asks the registry for everything it says now.
     """
-
-    async def repeat(look: Look, work: Pass, rows: int) -> None:
-        while True:
-            async with db.reading() as session:
-                if not await look(session, now=now()):
-                    return
-            async with db.transaction() as session:
-                if await work(session, desk, now=now()) < rows:
-                    return
-
-    passes: dict[str, tuple[Look, Pass, int]] = {
-        "look_at_overdue": (overdue.anything_overdue, overdue.look_at_overdue, overdue.ROWS),
-        "climb_ladders": (escalation.anything_silent, escalation.climb_silent, escalation.ROWS),
-        "turn_clocks": (clocks.anything_due, clocks.turn_clocks, clocks.ROWS),
-        "settle_facts": (facts.anything_waits, facts.settle_waiting, facts.ROWS),
-        "settle_changes": (changes.anything_waits, changes.settle_waiting, changes.ROWS),
-        "pass_duties": (succession.anything_to_pass, succession.pass_duties, succession.ROWS),
-        "turn_periods": (periods.anything_due, periods.turn_periods, periods.ROWS),
+    passes = {
+        "look_at_overdue": Pass(overdue.find_overdue, overdue.look_at_overdue, overdue.ROWS, "delivery_id"),
+        "climb_ladders": Pass(
+            escalation.find_silent, escalation.climb_silent, escalation.ROWS, "delivery_id"
+        ),
+        "turn_clocks": Pass(clocks.find_due, clocks.turn_clocks, clocks.ROWS, "alert_id"),
+        "settle_facts": Pass(facts.find_waiting, facts.settle_waiting, facts.ROWS, "alert_id"),
+        "settle_changes": Pass(changes.find_waiting, changes.settle_waiting, changes.ROWS, "alert_id"),
+        "pass_duties": Pass(succession.find_retired, succession.pass_duties, succession.ROWS, "agency_id"),
+        "turn_periods": Pass(periods.find_due, periods.turn_periods, periods.ROWS, "period_id"),
     }
 
     async def open_periods() -> None:
@@ -91,11 +87,67 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
                 await rebuilding.rebuild(session, desk, facts, now=now())
 
     return [
-        *(Job(name, EVERY_SECOND, partial(repeat, *work)) for name, work in passes.items()),
+        *(
+            Job(name, EVERY_SECOND, _Repeating(name, work, db, desk, now).run)
+            for name, work in passes.items()
+        ),
         driving(db, desk, now),
         Job("open_periods", EVERY_MINUTE, open_periods),
         Job("fill_directory", EVERY_MINUTE, fill_directory),
     ]
+
+
+class _Repeating:
+    """A pass, repeated until nothing is due. What fails alone is left out for a while and spoils nothing.
+
+    It is left out in memory, not in the table: there the row stays overdue, so the balance of the ledger
+    shows it to the operator (``asleep``), and another process or a restart tries it anew.
+    """
+
+    def __init__(self, name: str, one: Pass, db: Database, desk: Desk, now: Now) -> None:
+        self._name = name
+        self._pass = one
+        self._db = db
+        self._desk = desk
+        self._now = now
+        self._aside: dict[UUID, datetime] = {}
+
+    async def run(self) -> None:
+        while True:
+            moment = self._now()
+            self._aside = {row: until for row, until in self._aside.items() if until > moment}
+            among = Among(but=frozenset(self._aside))
+            async with self._db.reading() as session:
+                if not await self._pass.find(session, now=moment, among=among, limit=1):
+                    return
+            try:
+                seen = await self._work(among)
+            except Exception as error:
+                if is_away(error):
+                    raise
+                await self._one_by_one(among, error)
+                return  # the rest a second later: the others are not to wait for this pass
+            if seen < self._pass.rows:
+                return
+
+    async def _work(self, among: Among) -> int:
+        async with self._db.transaction() as session:
+            return await self._pass.work(session, self._desk, now=self._now(), among=among)
+
+    async def _one_by_one(self, among: Among, failure: Exception) -> None:
+        """The rows of a transaction that failed, each in one of its own."""
+        log.warning("pass_failed", job=self._name, error_type=type(failure).__name__)
+        async with self._db.reading() as session:
+            rows = await self._pass.find(session, now=self._now(), among=among, limit=self._pass.rows)
+        for row in rows:
+            try:
+                await self._work(Among(only=(row,)))
+            except Exception as error:
+                if is_away(error):
+                    raise
+                self._aside[row] = self._now() + ASIDE
+                named = {self._pass.of: str(row)}
+                log.error("row_set_aside", job=self._name, error_type=type(error).__name__, **named)
 
 
 def reading_bounces(db: Database, desk: Desk, now: Now, mailbox: ReturnPath) -> Job:

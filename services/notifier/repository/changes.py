@@ -12,6 +12,7 @@ from common.db import Session, insert_ignore
 from notifier.domain.delivery import Fact, Outcome, State, states_before
 from notifier.models import alerts, attempts, changes, deliveries, fact_versions, obligations
 from notifier.models.changes import WAITING
+from notifier.repository.among import ALL, Among
 
 _UNSURE = (Outcome.NO_ANSWER, Outcome.LEASE_EXPIRED, Outcome.ACCEPTED, Outcome.PULLED)
 """Attempts after which the agency may have the notice."""
@@ -73,12 +74,12 @@ async def mark_applied(session: Session, change_id: UUID, *, at: datetime) -> No
     await session.execute(update(changes).where(changes.c.id == change_id).values(applied_at=at))
 
 
-async def list_waiting(session: Session, *, limit: int) -> list[UUID]:
+async def list_waiting(session: Session, *, limit: int, among: Among = ALL) -> list[UUID]:
     """Alerts that are planned by now and have changes of which nothing was made yet."""
     found = await session.scalars(
         select(changes.c.alert_id)
         .join(alerts, alerts.c.id == changes.c.alert_id)
-        .where(text(WAITING))
+        .where(text(WAITING), *among.of(changes.c.alert_id))
         .distinct()
         .order_by(changes.c.alert_id)
         .limit(limit)

@@ -12,6 +12,7 @@ from common.db import Session, insert_ignore
 from notifier.domain.later import LaterFact
 from notifier.models import alerts, later_facts
 from notifier.models.facts import UNAPPLIED
+from notifier.repository.among import ALL, Among
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,12 @@ async def mark_applied(session: Session, alert_id: UUID, *, at: datetime) -> Non
     )
 
 
-async def list_waiting(session: Session, *, limit: int) -> list[UUID]:
+async def list_waiting(session: Session, *, limit: int, among: Among = ALL) -> list[UUID]:
     """Alerts that are planned by now and have facts of which nothing was made yet."""
     found = await session.scalars(
         select(later_facts.c.alert_id)
         .join(alerts, alerts.c.id == later_facts.c.alert_id)
-        .where(text(UNAPPLIED))
+        .where(text(UNAPPLIED), *among.of(later_facts.c.alert_id))
         .distinct()
         .order_by(later_facts.c.alert_id)
         .limit(limit)

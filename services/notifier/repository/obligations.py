@@ -12,6 +12,7 @@ from sqlalchemy import Executable, and_, or_, select, update
 from common.bulk import Rows, insert_later
 from common.db import Session, lock_due
 from notifier.models import alerts, breaches, deliveries, obligations
+from notifier.repository.among import ALL, Among
 
 UNMET = ("pending", "open")
 
@@ -209,18 +210,31 @@ def _begin(dialect: str) -> Executable:
     )
 
 
-async def clocks_wait(session: Session, *, now: datetime) -> bool:
-    """Whether any clock has something to do: spares the writers' lock when not."""
-    query = select(obligations.c.id).where(obligations.c.next_check_at <= now).limit(1)
-    return (await session.execute(query)).first() is not None
+async def find_due_alerts(session: Session, *, now: datetime, among: Among, limit: int) -> list[UUID]:
+    """Alerts whose clocks have something to do: spares the writers' lock when there are none.
+
+    Args:
+        among: which alerts; the duties of one leave together.
+    """
+    query = (
+        select(obligations.c.alert_id)
+        .where(obligations.c.next_check_at <= now, *among.of(obligations.c.alert_id))
+        .order_by(obligations.c.next_check_at)
+        .limit(limit)
+    )
+    return list(dict.fromkeys((await session.scalars(query)).all()))
 
 
-async def lock_due_checks(session: Session, *, now: datetime, limit: int) -> list[Row]:
-    """Duties at which a moment passed, the longest first, whole alerts together."""
+async def lock_due_checks(session: Session, *, now: datetime, limit: int, among: Among = ALL) -> list[Row]:
+    """Duties at which a moment passed, the longest first, whole alerts together.
+
+    Args:
+        among: which alerts.
+    """
     locked = await session.scalars(
         lock_due(
             select(obligations.c.id)
-            .where(obligations.c.next_check_at <= now)
+            .where(obligations.c.next_check_at <= now, *among.of(obligations.c.alert_id))
             .order_by(obligations.c.next_check_at)
             .limit(limit)
         )

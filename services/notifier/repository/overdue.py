@@ -13,6 +13,7 @@ from notifier.domain.delivery import WITHOUT_A_WAY, Reason, State
 from notifier.domain.schedule import BY_ORDER, Urgency
 from notifier.models import deliveries
 from notifier.models.deliveries import CLIMBING, WATCHED
+from notifier.repository.among import ALL, Among
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,42 +52,51 @@ class Overdue:
         return self.state is State.LEASED or (self.state is State.WAITING and self.endpoint_id is not None)
 
 
-async def has_overdue(session: Session, *, now: datetime) -> bool:
-    """Whether the overdue scan has anything to do: spares the writers' lock when not."""
-    query = select(deliveries.c.id).where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now).limit(1)
-    return (await session.execute(query)).first() is not None
+async def find_overdue(session: Session, *, now: datetime, among: Among, limit: int) -> list[UUID]:
+    """Rows that ``lock_overdue`` would lock: spares the writers' lock when there are none."""
+    found = await session.scalars(_overdue(deliveries.c.id, now=now, among=among, limit=limit))
+    return list(found.all())
 
 
-async def lock_overdue(session: Session, *, now: datetime, limit: int) -> list[Overdue]:
+async def lock_overdue(session: Session, *, now: datetime, limit: int, among: Among = ALL) -> list[Overdue]:
     """Rows that are leased, transmitted or without an endpoint, and whose wake-up time passed."""
-    query = (
-        select(*_OVERDUE)
-        .where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now)
+    return await _lock(session, _overdue(*_OVERDUE, now=now, among=among, limit=limit))
+
+
+def _overdue(*columns: Any, now: datetime, among: Among, limit: int) -> Select[Any]:
+    return (
+        select(*columns)
+        .where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now, *among.of(deliveries.c.id))
         .order_by(deliveries.c.next_wakeup_at)
         .limit(limit)
     )
-    return await _lock(session, query)
 
 
-async def has_silent(session: Session, *, now: datetime) -> bool:
-    """Whether any silence is to be looked at."""
-    query = select(deliveries.c.id).where(text(CLIMBING), deliveries.c.climb_at <= now).limit(1)
-    return (await session.execute(query)).first() is not None
+async def find_silent(session: Session, *, now: datetime, among: Among, limit: int) -> list[UUID]:
+    """Rows that ``lock_silent`` would lock."""
+    found = await session.scalars(_silent(deliveries.c.id, now=now, among=among, limit=limit))
+    return list(found.all())
 
 
-async def lock_silent(session: Session, *, now: datetime, limit: int) -> list[Overdue]:
+async def lock_silent(session: Session, *, now: datetime, limit: int, among: Among = ALL) -> list[Overdue]:
     """First ways whose silence is to be looked at, the urgent and the longest waiting first."""
-    query = (
-        select(*_OVERDUE)
-        .where(text(CLIMBING), deliveries.c.climb_at <= now)
+    return await _lock(session, _silent(*_OVERDUE, now=now, among=among, limit=limit))
+
+
+def _silent(*columns: Any, now: datetime, among: Among, limit: int) -> Select[Any]:
+    return (
+        select(*columns)
+        .where(text(CLIMBING), deliveries.c.climb_at <= now, *among.of(deliveries.c.id))
         .order_by(deliveries.c.climb_at)
         .limit(limit)
     )
-    return await _lock(session, query)
 
 
 async def lock_deliveries(session: Session, ids: Collection[UUID]) -> list[Overdue]:
-    """These deliveries, as the overdue scan sees them."""
+    """These deliveries, as the overdue scan sees them; those that another transaction holds are left out.
+
+    Whoever must not miss one holds it already, or comes back for those that are not among them.
+    """
     if not ids:
         return []
     return await _lock(session, select(*_OVERDUE).where(deliveries.c.id.in_(list(ids))))

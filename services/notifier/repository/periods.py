@@ -6,11 +6,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Select, and_, or_, select, update
 
 from common.db import Session, insert_ignore, lock_due
 from notifier.domain.resolution import Holding
 from notifier.models import agencies, mandates, period_returns, period_watermarks, periods
+from notifier.repository.among import ALL, Among
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +97,27 @@ async def list_holdings(session: Session, role: str, agency_ids: Collection[UUID
     return held
 
 
-async def periods_wait(session: Session, *, now: datetime) -> bool:
-    """Whether a moment of any period passed: spares the writers' lock when not."""
-    query = select(periods.c.id).where(periods.c.next_check_at <= now).limit(1)
-    return (await session.execute(query)).first() is not None
+async def find_due_periods(session: Session, *, now: datetime, among: Among, limit: int) -> list[UUID]:
+    """Periods that ``lock_due_periods`` would lock: spares the writers' lock when there are none."""
+    found = await session.scalars(_due(periods.c.id, now=now, among=among, limit=limit))
+    return list(found.all())
 
 
-async def lock_due_periods(session: Session, *, now: datetime, limit: int) -> list[PeriodRow]:
+async def lock_due_periods(
+    session: Session, *, now: datetime, limit: int, among: Among = ALL
+) -> list[PeriodRow]:
     """Periods at which a moment passed, the longest first."""
-    query = select(*_ROW).where(periods.c.next_check_at <= now).order_by(periods.c.next_check_at).limit(limit)
+    query = _due(*_ROW, now=now, among=among, limit=limit)
     return [PeriodRow(*row) for row in (await session.execute(lock_due(query))).all()]
+
+
+def _due(*columns: Any, now: datetime, among: Among, limit: int) -> Select[Any]:
+    return (
+        select(*columns)
+        .where(periods.c.next_check_at <= now, *among.of(periods.c.id))
+        .order_by(periods.c.next_check_at)
+        .limit(limit)
+    )
 
 
 async def set_periods(session: Session, ids: Collection[UUID], values: Mapping[str, Any]) -> None:

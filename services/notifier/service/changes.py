@@ -32,6 +32,7 @@ from notifier.repository import facts as fact_rows
 from notifier.repository import joinings as joining_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.alerts import AlertRow
+from notifier.repository.among import ALL, Among
 from notifier.repository.changes import Change, Way
 from notifier.repository.obligations import UNMET, Row
 from notifier.repository.records import act, add_acts
@@ -99,14 +100,20 @@ async def take_change(session: Session, desk: Desk, row: Mapping[str, Any], *, n
         await settle(session, desk, row["alert_id"], now=now)
 
 
-async def anything_waits(session: Session, *, now: datetime) -> bool:  # noqa: ARG001  # the signature of every look
-    """Whether a change came before its alert was planned, and the alert is there now."""
-    return bool(await change_rows.list_waiting(session, limit=1))
+async def find_waiting(
+    session: Session,
+    *,
+    now: datetime,  # noqa: ARG001  # the signature of every look
+    among: Among = ALL,
+    limit: int = 1,
+) -> list[UUID]:
+    """Alerts that are there now, and that a change waited for."""
+    return await change_rows.list_waiting(session, limit=limit, among=among)
 
 
-async def settle_waiting(session: Session, desk: Desk, *, now: datetime) -> int:
+async def settle_waiting(session: Session, desk: Desk, *, now: datetime, among: Among = ALL) -> int:
     """Let changes take effect that had to wait for their alert; returns how many alerts were looked at."""
-    found = await change_rows.list_waiting(session, limit=ROWS)
+    found = await change_rows.list_waiting(session, limit=ROWS, among=among)
     for alert_id in found:
         await settle(session, desk, alert_id, now=now)
     return len(found)

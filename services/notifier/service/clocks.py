@@ -1,8 +1,8 @@
 """What time does to duties: notices leave by themselves, alarms at ``due_at``, breaches at ``breach_at``."""
 
 from collections import defaultdict
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from common.contracts.notifier import ObligationBreached
@@ -12,6 +12,7 @@ from common.telemetry import log
 from notifier.domain.planning import next_check
 from notifier.repository import alerts as alert_rows
 from notifier.repository import obligations as obligation_rows
+from notifier.repository.among import ALL, Among
 from notifier.repository.obligations import Row
 from notifier.repository.overdue import lock_deliveries
 from notifier.repository.records import act, add_acts
@@ -25,30 +26,15 @@ NOT_SENT = "not_sent"
 """Reason of an alarm: a notice did not get through in its time."""
 HOLDER_NOT_TOLD = "holder_not_told"
 """Reason of an alarm: a duty's projected limit passed and its holder was not reached."""
+SOON = timedelta(seconds=1)
 
 
-class Look(Protocol):
-    """Whether there is work of a kind."""
-
-    async def __call__(self, session: Session, *, now: datetime) -> bool:
-        """Look, without locks."""
-        ...
+async def find_due(session: Session, *, now: datetime, among: Among = ALL, limit: int = 1) -> list[UUID]:
+    """Alerts of which a clock asks for something."""
+    return await obligation_rows.find_due_alerts(session, now=now, among=among, limit=limit)
 
 
-class Pass(Protocol):
-    """One pass over due rows."""
-
-    async def __call__(self, session: Session, desk: Desk, *, now: datetime) -> int:
-        """Work, and say how many rows were seen."""
-        ...
-
-
-async def anything_due(session: Session, *, now: datetime) -> bool:
-    """Whether any clock asks for something."""
-    return await obligation_rows.clocks_wait(session, now=now)
-
-
-async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
+async def turn_clocks(session: Session, desk: Desk, *, now: datetime, among: Among = ALL) -> int:
     """Do for every duty what its clock asks for now.
 
     A breach is a fact beside the state: a duty met late was still breached. A pending duty alarms from
@@ -57,7 +43,7 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
     Returns:
         How many duties were looked at; as many as ``ROWS`` means that more may wait.
     """
-    rows = await obligation_rows.lock_due_checks(session, now=now, limit=ROWS)
+    rows = await obligation_rows.lock_due_checks(session, now=now, limit=ROWS, among=among)
     leaving: dict[UUID, list[Row]] = defaultdict(list)
     broken: dict[UUID, list[Row]] = defaultdict(list)
     late: list[Row] = []
@@ -70,9 +56,7 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
                 leaving[row.alert_id].append(row)
         if row.alarmed_at is None and row.due_at is not None and row.due_at <= now:
             changed["alarmed_at"] = now
-            acts.append(act("duty.overdue", at=now, alert_id=row.alert_id, subject_id=row.id, rule=row.rule))
             late.append(row)
-            log.warning("duty_overdue", alert_id=str(row.alert_id), obligation_id=str(row.id), rule=row.rule)
         if _is_breached(row, now):
             broken[row.alert_id].append(row)
             # The instant of the breach itself: noticing it later changes nothing in law.
@@ -106,18 +90,36 @@ async def turn_clocks(session: Session, desk: Desk, *, now: datetime) -> int:
             act("duty.breached", at=now, alert_id=alert_id, subject_id=row.id, rule=row.rule)
             for row in duties
         ]
-    await add_acts(session, acts)
-    await _call(session, desk, late, now=now)
+    await add_acts(session, [*acts, *await _alarm(session, desk, late, now=now)])
     return len(rows)
 
 
-async def _call(session: Session, desk: Desk, late: list[Row], *, now: datetime) -> None:
+async def _alarm(session: Session, desk: Desk, late: list[Row], *, now: datetime) -> list[dict[str, Any]]:
+    """Raise the alarms of late duties; returns what goes on record of them."""
+    acts = []
+    missed = await _call(session, desk, late, now=now)
+    for row in late:
+        if row.id in missed:
+            again = {"alarmed_at": None, "next_check_at": now + SOON}
+            await obligation_rows.set_obligation(session, row.id, again)
+            continue
+        acts.append(act("duty.overdue", at=now, alert_id=row.alert_id, subject_id=row.id, rule=row.rule))
+        log.warning("duty_overdue", alert_id=str(row.alert_id), obligation_id=str(row.id), rule=row.rule)
+    return acts
+
+
+async def _call(session: Session, desk: Desk, late: list[Row], *, now: datetime) -> set[UUID]:
     """A time target passed because somebody was not told: that is an alarm of the delivery that should have.
 
     For an open notice it is the delivery that carries it; for a pending duty, the one that should have
     reached its holder.
+
+    Returns:
+        Duties whose delivery somebody else holds at this moment. Deliveries are locked before duties, so it
+        is not waited for: their alarm is raised at the next look, unless they are met by then.
     """
     reasons: dict[UUID, str] = {}
+    concerned: dict[UUID, list[UUID]] = defaultdict(list)
     for row in late:
         if row.state == "pending":
             found = await obligation_rows.first_delivery_of(
@@ -125,8 +127,10 @@ async def _call(session: Session, desk: Desk, late: list[Row], *, now: datetime)
             )
             if found is not None:
                 reasons.setdefault(found, HOLDER_NOT_TOLD)
+                concerned[found].append(row.id)
         elif row.kind == "notice" and row.delivery_id is not None:
             reasons[row.delivery_id] = NOT_SENT
+            concerned[row.delivery_id].append(row.id)
     silent = await lock_deliveries(session, set(reasons))
     for reason in (NOT_SENT, HOLDER_NOT_TOLD):
         await escalate(
@@ -137,6 +141,8 @@ async def _call(session: Session, desk: Desk, late: list[Row], *, now: datetime)
             now=now,
             at_once=True,
         )
+    seen = {one.delivery_id for one in silent}
+    return {duty for delivery_id, duties in concerned.items() if delivery_id not in seen for duty in duties}
 
 
 def _is_breached(row: Row, now: datetime) -> bool:

@@ -22,25 +22,21 @@ from notifier.domain.channel import WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import Urgency
 from notifier.repository import claims, directory, held
-from notifier.repository.claims import Claimed, Result
+from notifier.repository.claims import Claimed
 from notifier.service.addresses import open_address
 from notifier.service.desk import Desk
-from notifier.service.directory import leave_unusable
 from notifier.service.fences import Fences
 from notifier.service.grants import key_aad
 from notifier.service.lane import UNKNOWN, Lane, rank_of
-from notifier.service.results import judge, record, write_results
+from notifier.service.results import judge, record
 from notifier.service.scan import scan
 from notifier.service.spares import Spares
+from notifier.service.writing import Ended, ResultWriter
 
 SCAN_EVERY = timedelta(seconds=1)
 CLAIM_ROWS = 200
 LOOK_ROWS = 400
 TOKEN_SECONDS = 0.01
-RESULT_ROWS = 200
-RESULT_SECONDS = 0.015
-"""Results wait so long for each other: the notices of one alert end almost together, and what follows from
-each (met duties, started clocks, events) is reckoned once for all of them."""
 LOOK_AGAIN_AFTER = timedelta(seconds=1)
 PAUSE_SECONDS = 0.5
 NEAR_SECONDS = 60.0
@@ -73,12 +69,12 @@ class Dispatcher:
         self._dropped: set[UUID] = set()
         self._order = count()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._results: list[tuple[Claimed, Result]] = []
-        self._finished = asyncio.Event()
+        self._writer = ResultWriter(
+            db, now, self._rules, is_idle=lambda: not self._tasks, forget=self._forget, written=self._remember
+        )
         self._hungry = asyncio.Event()
         self._is_running = False
         self._keys: dict[bytes, bytes] = {}
-        self._closed: set[UUID] = set()
         self._fences = Fences(db)
 
     def attach(self, desk: Desk) -> None:
@@ -136,7 +132,7 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Claim, send and write until stopped; then finish what is in flight, up to the grace time."""
         self._is_running = True
-        writing = asyncio.create_task(self._write(stop))
+        writing = asyncio.create_task(self._writer.run(self.desk, stop))
         scanning = asyncio.create_task(self._scan(stop))
         claiming = asyncio.create_task(self._claim(stop))
         await stop.wait()
@@ -150,7 +146,7 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._finished.set()
+        self._writer.look()
         await writing
 
     def _lane(self, endpoint_id: UUID, concurrency: int | None = None) -> Lane:
@@ -289,37 +285,39 @@ class Dispatcher:
 
     async def _attempt(self, lane: Lane, one: Claimed) -> None:
         began, began_ns = time.perf_counter(), time.time_ns()
-        answer = Answer(Outcome.UNSENDABLE)
+        answer, parcel = Answer(Outcome.UNSENDABLE), None
         try:
-            answer = await self._send(one)
+            parcel = await self._pack(one)
+            if parcel is not None:
+                answer = await self._channel.send(parcel, now=self._now())
         except Exception as error:  # noqa: BLE001  # an adapter's defect must cost one attempt, not the lane
             log.warning("attempt_broken", delivery_id=str(one.delivery_id), error_type=type(error).__name__)
-            answer = Answer(Outcome.NO_ANSWER)
+            # The database may have been away for the second look: what was not packed was not sent.
+            answer = Answer(Outcome.UNSENDABLE if parcel is None else Outcome.NO_ANSWER)
         finally:
             if lane.finish(one, answer.outcome, seconds=time.perf_counter() - began, at=self._now()):
-                self._closed.add(lane.endpoint_id)
+                self._writer.closed(lane.endpoint_id)
             self._fill(lane)
             if lane.hints:
                 self._hungry.set()
-        self._results.append((one, judge(self.desk, one, answer, ended_at=self._now())))
-        self._finished.set()
+        self._writer.add(one, judge(self.desk, one, answer, ended_at=self._now()))
         record(self._telemetry, one, answer, began_ns)
 
-    async def _send(self, one: Claimed) -> Answer:
+    async def _pack(self, one: Claimed) -> Parcel | None:
+        """What is to be sent; ``None`` when it cannot or must not leave any more."""
         timeout = self.desk.tiers[one.urgency].timeout
         if one.url is None or one.body is None or one.leased_until - self._now() < timeout:
-            return Answer(Outcome.UNSENDABLE)
+            return None
         keys = tuple(self._open(one.endpoint_id, no, sealed) for no, sealed in one.sealed_keys)
         if (not keys and one.kind == WEBHOOK) or not await self._is_still_ours(one):
-            return Answer(Outcome.UNSENDABLE)
+            return None
         if one.delivery_id in self._dropped:
-            return Answer(Outcome.UNSENDABLE)
+            return None
         try:
             url = open_address(self.desk.keys, one.endpoint_id, one.url)
         except SealBroken:
-            return Answer(Outcome.UNSENDABLE)
-        parcel = Parcel(one.delivery_id, url, one.body, keys, timeout, one.kind)
-        return await self._channel.send(parcel, now=self._now())
+            return None
+        return Parcel(one.delivery_id, url, one.body, keys, timeout, one.kind)
 
     async def _is_still_ours(self, one: Claimed) -> bool:
         """Look again when the row waited for a place: its endpoint may have been revoked meanwhile."""
@@ -336,41 +334,13 @@ class Dispatcher:
             self._keys[sealed] = known
         return known
 
-    async def _write(self, stop: asyncio.Event) -> None:
-        """Write results together: whatever ended while the last batch was being written is the next one."""
-        while True:
-            await self._finished.wait()
-            if len(self._results) < RESULT_ROWS:
-                await asyncio.sleep(RESULT_SECONDS)
-            self._finished.clear()
-            while self._results:
-                batch, self._results = self._results[:RESULT_ROWS], self._results[RESULT_ROWS:]
-                closed, self._closed = self._closed, set()
-                try:
-                    async with self._db.transaction() as session:
-                        results = [result for _, result in batch]
-                        await write_results(session, self.desk, results, now=self._now())
-                        for endpoint_id in {one.endpoint_id for one, _ in batch if one.url is None}:
-                            await leave_unusable(session, self.desk, endpoint_id, now=self._now())
-                        if closed:
-                            await held.release(session, closed, now=self._now(), rested=self._rules.open_for)
-                except Exception as error:  # noqa: BLE001  # the database may be away: keep the results and try again
-                    log.warning("results_not_written", count=len(batch), error_type=type(error).__name__)
-                    self._results = batch + self._results
-                    self._closed |= closed
-                    if stop.is_set() and not self._tasks:
-                        return  # leases end and the attempts are repeated under the same id
-                    await asyncio.sleep(PAUSE_SECONDS)
-                    continue
-                self._in_hand.difference_update(one.delivery_id for one, _ in batch)
-                self._dropped.difference_update(one.delivery_id for one, _ in batch)
-                for one, result in batch:
-                    self._remember(one, result)
-            if stop.is_set() and not self._tasks:
-                return
+    def _forget(self, ended: Ended) -> None:
+        self._in_hand.discard(ended[0].delivery_id)
+        self._dropped.discard(ended[0].delivery_id)
 
-    def _remember(self, one: Claimed, result: Result) -> None:
+    def _remember(self, ended: Ended) -> None:
         """Wake up for a retry that is near; the scan finds all others, and this one too."""
+        one, result = ended
         if result.state is not State.WAITING or result.next_wakeup_at is None or not self._is_running:
             return
         seconds = (result.next_wakeup_at - self._now()).total_seconds()

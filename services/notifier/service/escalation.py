@@ -26,6 +26,7 @@ from notifier.repository import ladders as ladder_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository import overdue as overdue_rows
 from notifier.repository.alerts import AlertRow
+from notifier.repository.among import ALL, Among
 from notifier.repository.claims import Moved
 from notifier.repository.directory import (
     Route,
@@ -57,24 +58,24 @@ SUPERIOR_BODY = "superior_body"
 """Role of a superior body that holds none of its own."""
 
 
-async def anything_silent(session: Session, *, now: datetime) -> bool:
-    """Whether any silence is to be looked at."""
-    return await overdue_rows.has_silent(session, now=now)
+async def find_silent(session: Session, *, now: datetime, among: Among = ALL, limit: int = 1) -> list[UUID]:
+    """First ways whose silence is to be looked at."""
+    return await overdue_rows.find_silent(session, now=now, among=among, limit=limit)
 
 
-async def climb_silent(session: Session, desk: Desk, *, now: datetime) -> int:
+async def climb_silent(session: Session, desk: Desk, *, now: datetime, among: Among = ALL) -> int:
     """Climb every ladder whose time has come.
 
     Returns:
         How many were looked at; as many as ``ROWS`` means that more may wait.
     """
-    rows = await overdue_rows.lock_silent(session, now=now, limit=ROWS)
+    rows = await overdue_rows.lock_silent(session, now=now, limit=ROWS, among=among)
     await escalate(session, desk, await find_ways(session, desk, rows, now=now), SILENCE, now=now)
     return len(rows)
 
 
 async def climb_dead(session: Session, desk: Desk, died: Sequence[Moved], *, now: datetime) -> None:
-    """A way died: its agency's next rung is climbed at once, not at its turn."""
+    """A way died: its agency's next rung is climbed at once, not at its turn; first ways must be locked."""
     firsts = {each.carrier_id for each in died if each.alert_id is not None and not each.answers_silence}
     rows = await overdue_rows.lock_deliveries(session, firsts)
     await escalate(session, desk, rows, DEAD, now=now, at_once=True)

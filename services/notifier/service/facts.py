@@ -27,6 +27,7 @@ from notifier.repository import alerts as alert_rows
 from notifier.repository import facts as fact_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.alerts import AlertRow
+from notifier.repository.among import ALL, Among
 from notifier.repository.facts import Kept
 from notifier.repository.obligations import UNMET, Row
 from notifier.repository.records import act, add_acts
@@ -93,14 +94,20 @@ def open_body(desk: Desk, evidence_id: UUID, sealed: str) -> UUID:
     return UUID(json.loads(opened)["agency"])
 
 
-async def anything_waits(session: Session, *, now: datetime) -> bool:  # noqa: ARG001  # the signature of every look
-    """Whether a fact came before its alert was planned, and the alert is there now."""
-    return bool(await fact_rows.list_waiting(session, limit=1))
+async def find_waiting(
+    session: Session,
+    *,
+    now: datetime,  # noqa: ARG001  # the signature of every look
+    among: Among = ALL,
+    limit: int = 1,
+) -> list[UUID]:
+    """Alerts that are there now, and that a fact waited for."""
+    return await fact_rows.list_waiting(session, limit=limit, among=among)
 
 
-async def settle_waiting(session: Session, desk: Desk, *, now: datetime) -> int:
+async def settle_waiting(session: Session, desk: Desk, *, now: datetime, among: Among = ALL) -> int:
     """Let facts take effect that had to wait for their alert; returns how many alerts were looked at."""
-    found = await fact_rows.list_waiting(session, limit=ROWS)
+    found = await fact_rows.list_waiting(session, limit=ROWS, among=among)
     for alert_id in found:
         await settle(session, desk, alert_id, now=now)
     return len(found)

@@ -9,6 +9,7 @@ from common.telemetry import log
 from notifier.domain.delivery import Fact, Outcome, Reason, State, step
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import overdue as overdue_rows
+from notifier.repository.among import ALL, Among
 from notifier.repository.overdue import Overdue
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
@@ -19,20 +20,21 @@ ROWS = 200
 REST = timedelta(days=1)
 
 
-async def anything_overdue(session: Session, *, now: datetime) -> bool:
-    """Whether any delivery is overdue."""
-    return await overdue_rows.has_overdue(session, now=now)
+async def find_overdue(session: Session, *, now: datetime, among: Among = ALL, limit: int = 1) -> list[UUID]:
+    """Deliveries that are overdue."""
+    return await overdue_rows.find_overdue(session, now=now, among=among, limit=limit)
 
 
-async def look_at_overdue(session: Session, desk: Desk, *, now: datetime) -> int:
+async def look_at_overdue(session: Session, desk: Desk, *, now: datetime, among: Among = ALL) -> int:
     """Reap leases that ran out, look again for ways and routes, and raise the alarm for silence.
 
     Returns:
         How many rows were looked at; as many as ``ROWS`` means that more may wait.
     """
-    rows = await overdue_rows.lock_overdue(session, now=now, limit=ROWS)
-    lost = [row for row in rows if row.state is State.LEASED]
-    silent = [row for row in rows if row.state is not State.LEASED]
+    rows = await overdue_rows.lock_overdue(session, now=now, limit=ROWS, among=among)
+    await _end_tests(session, [row for row in rows if row.is_test], now=now)
+    lost = [row for row in rows if row.state is State.LEASED and not row.is_test]
+    silent = [row for row in rows if row.state is not State.LEASED and not row.is_test]
     await _reap(session, lost, now=now)
     silent = await find_ways(session, desk, silent, now=now)
     found: set[UUID] = set()
@@ -44,6 +46,25 @@ async def look_at_overdue(session: Session, desk: Desk, *, now: datetime) -> int
             # Its first way climbs, or is answered: nothing is to be done for a rung by itself.
             await delivery_rows.set_delivery(session, row.delivery_id, {"next_wakeup_at": now + REST})
     return len(rows)
+
+
+async def _end_tests(session: Session, rows: Sequence[Overdue], *, now: datetime) -> None:
+    """Whoever sent a test notice died before its end, or its agency fetched it from the inbox.
+
+    One attempt is all that a test is: nobody waits for an answer to it, and it is not sent again.
+    """
+    acts = []
+    for row in rows:
+        if row.state is State.LEASED:
+            await delivery_rows.close_attempt(
+                session, row.delivery_id, row.attempt, Outcome.LEASE_EXPIRED, at=now
+            )
+        ends = State.ACKNOWLEDGED if row.state is State.TRANSMITTED else State.DEAD
+        values = {"state": ends, "reason": None, "claim_token": None, "next_wakeup_at": None}
+        await delivery_rows.set_delivery(session, row.delivery_id, values)
+        acts.append(act("test.ended", at=now, subject_id=row.delivery_id, state=ends.value))
+        log.info("test_ended", delivery_id=str(row.delivery_id), delivery_state=ends.value)
+    await add_acts(session, acts)
 
 
 async def _reap(session: Session, rows: Sequence[Overdue], *, now: datetime) -> None:

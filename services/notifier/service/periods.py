@@ -22,6 +22,7 @@ from notifier.domain.resolution import Holding
 from notifier.errors import PeriodUnknown
 from notifier.lawbook import Lawbook
 from notifier.repository import periods as period_rows
+from notifier.repository.among import ALL, Among
 from notifier.repository.periods import Handed, PeriodRow
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
@@ -190,18 +191,24 @@ async def _meet(session: Session, handed: Sequence[Handed], *, now: datetime) ->
         await add_acts(session, [act("period.met", at=each.submitted_at, subject_id=period.id)])
 
 
-async def anything_due(session: Session, *, now: datetime) -> bool:
-    """Whether a moment of any period passed."""
-    return await period_rows.periods_wait(session, now=now)
+async def find_due(session: Session, *, now: datetime, among: Among = ALL, limit: int = 1) -> list[UUID]:
+    """Periods of which a moment passed."""
+    return await period_rows.find_due_periods(session, now=now, among=among, limit=limit)
 
 
-async def turn_periods(session: Session, desk: Desk, *, now: datetime) -> int:  # noqa: ARG001  # the signature of every pass
+async def turn_periods(
+    session: Session,
+    desk: Desk,  # noqa: ARG001  # the signature of every pass
+    *,
+    now: datetime,
+    among: Among = ALL,
+) -> int:
     """Alarm at the limit, breach at the later reading, pass on what its agency no longer holds.
 
     Returns:
         How many were looked at; as many as ``ROWS`` means that more may wait.
     """
-    rows = await period_rows.lock_due_periods(session, now=now, limit=ROWS)
+    rows = await period_rows.lock_due_periods(session, now=now, limit=ROWS, among=among)
     held: dict[str, list[Holding]] = {
         role: await period_rows.list_holdings(session, role)
         for role in dict.fromkeys(row.role for row in rows)

@@ -25,6 +25,7 @@ from notifier.repository import exclusions as exclusion_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository import successions as succession_rows
 from notifier.repository.alerts import AlertRow
+from notifier.repository.among import ALL, Among
 from notifier.repository.directory import find_directory
 from notifier.repository.obligations import UNMET, Row
 from notifier.repository.records import act, add_acts
@@ -40,18 +41,18 @@ FRESH = timedelta(hours=1)
 COORDINATORS = (COORDINATING, *STAND_IN.values())
 
 
-async def anything_to_pass(session: Session, *, now: datetime) -> bool:
-    """Whether a retired body is to be looked at."""
-    return await succession_rows.anything_to_pass(session, now=now)
+async def find_retired(session: Session, *, now: datetime, among: Among = ALL, limit: int = 1) -> list[UUID]:
+    """Retired bodies that are to be looked at."""
+    return await succession_rows.find_retired(session, now=now, among=among, limit=limit)
 
 
-async def pass_duties(session: Session, desk: Desk, *, now: datetime) -> int:
+async def pass_duties(session: Session, desk: Desk, *, now: datetime, among: Among = ALL) -> int:
     """Pass on what retired bodies left, as far as somebody takes their place; repeating changes nothing.
 
     Returns:
         How many bodies were looked at; as many as ``ROWS`` means that more may wait.
     """
-    found = await succession_rows.lock_retired(session, now=now, limit=ROWS)
+    found = await succession_rows.lock_retired(session, now=now, limit=ROWS, among=among)
     named = await succession_rows.list_successors(session) if found else {}
     for former in found:
         left = await succession_rows.list_left(session, former.id, COORDINATORS)

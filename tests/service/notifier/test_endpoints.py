@@ -25,17 +25,28 @@ from common.telemetry import Telemetry
 from common.testing import FrozenNow
 from common.timing import utc_now
 from notifier.adapters.registry import RegistryClient
+from notifier.domain.conservation import Law
 from notifier.domain.delivery import Outcome, Reason, State
 from notifier.domain.schedule import Urgency
 from notifier.errors import EndpointUnusable, RegistryAway
 from notifier.jobs import jobs
-from notifier.models import agencies, attempts, deliveries, endpoint_keys, endpoints
+from notifier.models import agencies, attempts, deliveries, endpoint_keys, endpoints, escalations
 from notifier.repository import claims
 from notifier.repository.claims import Claimed, Result
-from notifier.service import rebuilding
+from notifier.service import conservation, rebuilding
 from notifier.service.endpoints import find_usable, issue_key
-from tests.factories.notifier import Ledger, an_agency, answering, eventually, honest, receiving, working
+from tests.factories.notifier import (
+    Ledger,
+    an_agency,
+    answering,
+    eventually,
+    hanging,
+    honest,
+    receiving,
+    working,
+)
 from tests.service.notifier.conftest import House
+from tests.service.notifier.test_clocks import turner
 from tests.service.notifier.test_planning import rows
 
 POLICE = "internal_affairs"
@@ -99,6 +110,7 @@ async def test_a_test_notice_says_that_it_is_one_and_belongs_to_no_alert(house: 
     assert (row.state, row.alert_id) == ("acknowledged", None)
     assert (await house.get("/v1/deliveries", house.as_role("operator"))).json()["items"] == []
     assert await house.told("delivery.transmitted") == []
+    await nothing_is_wrong(house)
 
 
 async def test_a_test_notice_that_does_not_get_through_says_so_and_is_not_repeated(house: House) -> None:
@@ -110,6 +122,56 @@ async def test_a_test_notice_that_does_not_get_through_says_so_and_is_not_repeat
         assert (answer.json()["outcome"], answer.json()["status"]) == ("failed", 500)
     [row] = await house.rows(deliveries)
     assert (row.state, row.next_wakeup_at) == ("dead", None)
+
+
+async def nothing_is_wrong(house: House) -> None:
+    """Nothing is overdue, nothing climbs, and no law of the ledger is broken."""
+    assert {row.next_wakeup_at for row in await house.rows(deliveries)} == {None}
+    async with house.ledger.db.reading() as session:
+        balance = await conservation.weigh(session, now=house.parts.now())
+    assert {one.law for one in balance.imbalances} - {Law.EVENT_STUCK} == set()
+    assert await house.rows(escalations) == []
+
+
+async def test_a_test_notice_whose_sender_died_ends_with_its_lease(house: House, now: FrozenNow) -> None:
+    async with receiving(hanging) as agency:
+        endpoint = await house.ledger.connect(POLICE, agency.url)
+        sending = asyncio.create_task(
+            house.client.post(f"/v1/endpoints/{endpoint}/test", json={}, headers=house.as_role("registrar"))
+        )
+
+        async def is_on_its_way() -> bool:
+            return bool(agency.requests)
+
+        await eventually(is_on_its_way)
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sending
+    [row] = await house.rows(deliveries)
+    assert row.state == "leased"
+    now.at = row.next_wakeup_at
+    for _ in range(3):
+        await turner(house.ledger)()
+        now.move(timedelta(minutes=10))
+    [row] = await house.rows(deliveries)
+    assert (row.state, row.next_wakeup_at, row.claim_token) == ("dead", None, None)
+    [tried] = await house.rows(attempts)
+    assert tried.outcome == "lease_expired"
+    await nothing_is_wrong(house)
+
+
+async def test_a_test_notice_that_was_fetched_ends_as_well(house: House, now: FrozenNow) -> None:
+    async with receiving(answering(500)) as agency:
+        endpoint = await house.ledger.connect(POLICE, agency.url)
+        await house.client.post(f"/v1/endpoints/{endpoint}/test", json={}, headers=house.as_role("registrar"))
+    fetched = await house.get("/v1/inbox", house.as_agency(POLICE))
+    assert len(fetched.json()["items"]) == 1
+    [row] = await house.rows(deliveries)
+    now.at = row.next_wakeup_at
+    await turner(house.ledger)()
+    [row] = await house.rows(deliveries)
+    assert (row.state, row.next_wakeup_at) == ("acknowledged", None)
+    await nothing_is_wrong(house)
 
 
 async def test_a_replaced_key_signs_beside_the_new_one_for_a_day(live: Ledger, telemetry: Telemetry) -> None:

@@ -39,7 +39,7 @@ async def work(ledger: Ledger, workers: int = 1) -> None:
                 await service.open_periods(session, ledger.desk, now=ledger.now())
         while True:
             async with ledger.db.reading() as session:
-                if not await service.anything_due(session, now=ledger.now()):
+                if not await service.find_due(session, now=ledger.now()):
                     return
             async with ledger.db.transaction() as session:
                 if await service.turn_periods(session, ledger.desk, now=ledger.now()) < service.ROWS:
