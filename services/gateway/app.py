@@ -30,6 +30,7 @@ from gateway.service.doorman import Doorman
 from gateway.service.gatekeeper import Gatekeeper
 from gateway.service.secrets import SecretChecker
 from gateway.service.sources import Sources
+from gateway.service.standing import Standings
 from gateway.service.tokens import ALGORITHM, Issuer, Trusted, Verifier
 from gateway.settings import Settings
 
@@ -45,14 +46,18 @@ def build(settings: Settings, parts: Parts) -> Service:
     document = PublicDocument(services, server=settings.public_url, now=parts.now)
     issuer = _issuer(settings, parts)
     secrets = SecretChecker(now=parts.now)
+    directory = RegistryDirectory(services)
+    standings = Standings(parts.db, directory, now=parts.now)
+    verifier = Verifier(_trusted(settings, parts, issuer), now=parts.now)
     desk = Desk(
         db=parts.db,
         now=parts.now,
         issuer=issuer,
-        gatekeeper=Gatekeeper(parts.db, Verifier(_trusted(settings, parts, issuer), now=parts.now)),
+        gatekeeper=Gatekeeper(parts.db, verifier, standings),
         secrets=secrets,
         services=services,
-        directory=RegistryDirectory(services),
+        directory=directory,
+        standings=standings,
         allowances=Allowances(
             {
                 Bucket.ALERTS: settings.rate_alerts,
@@ -73,6 +78,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         db=parts.db,
         now=parts.now,
         doorman=desk.doorman,
+        standings=standings,
         alerts=NotifierDesk(services),
         inbox=AgencyInbox(services),
         affairs=AgencyAffairs(services),
@@ -112,7 +118,10 @@ def build(settings: Settings, parts: Parts) -> Service:
     return Service(
         name="gateway",
         app=app,
-        jobs=[Job("forget_expired", timedelta(hours=1), forgetting(parts.db, parts.now))],
+        jobs=[
+            Job("forget_expired", timedelta(hours=1), forgetting(parts.db, parts.now)),
+            Job("look_at_agencies", timedelta(minutes=5), standings.look_at_all),
+        ],
         prepare=[make_registrar],
         close=[services.close],
     )

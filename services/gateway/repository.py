@@ -41,6 +41,34 @@ async def list_labelled_clients(session: Session, label: str) -> list[Client]:
     return list(found)
 
 
+async def save_standing(
+    session: Session, client_id: UUID, *, bodies: list[str], territory: str | None, names: dict[str, str]
+) -> None:
+    """Write down what a client's agency holds now."""
+    await session.execute(
+        update(Client)
+        .where(col(Client.id) == client_id)
+        .values(bodies=bodies, territory=territory, names=names)
+    )
+
+
+async def list_agency_clients(session: Session) -> list[Client]:
+    """Clients of agencies that may still call."""
+    found = await session.scalars(
+        select(Client).where(col(Client.agency_id).is_not(None), col(Client.revoked_at).is_(None))
+    )
+    return list(found)
+
+
+async def revoke_clients_of(session: Session, agency_id: UUID, *, at: datetime) -> None:
+    """Close every client of an agency that is still open."""
+    await session.execute(
+        update(Client)
+        .where(col(Client.agency_id) == agency_id, col(Client.revoked_at).is_(None))
+        .values(revoked_at=at)
+    )
+
+
 async def revoke(
     session: Session, kind: str, subject: str, *, at: datetime, forget_at: datetime | None
 ) -> None:

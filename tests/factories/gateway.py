@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from inspect import isawaitable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -42,6 +43,8 @@ class Upstreams:
     keys: KeyRing
     now: Now
     heard: list[Heard] = field(default_factory=list)
+    standing: list[Heard] = field(default_factory=list)
+    """The gateway's own questions what an agency holds: kept apart, they come when it likes."""
     answers: dict[tuple[str, str, str], Callable[[web.Request], Any]] = field(default_factory=dict)
     servers: dict[str, TestServer] = field(default_factory=dict)
 
@@ -72,16 +75,16 @@ class Upstreams:
             if request.path == "/readyz":
                 return web.json_response({"status": "ok"})
             token = request.headers["Authorization"].removeprefix("Bearer ")
-            self.heard.append(
-                Heard(
-                    service,
-                    request.method,
-                    request.raw_path,
-                    {name.lower(): value for name, value in request.headers.items()},
-                    await request.read(),
-                    tokens.verify(token),
-                )
+            heard = Heard(
+                service,
+                request.method,
+                request.raw_path,
+                {name.lower(): value for name, value in request.headers.items()},
+                await request.read(),
+                tokens.verify(token),
             )
+            is_own = service == "registry" and heard.principal.role == "service"
+            (self.standing if is_own else self.heard).append(heard)
             found = self.answers.get((service, request.method, request.path))
             if found is None:
                 return web.json_response(
@@ -89,7 +92,8 @@ class Upstreams:
                     status=404,
                     content_type="application/problem+json",
                 )
-            answered: web.StreamResponse = found(request)
+            told = found(request)
+            answered: web.StreamResponse = await told if isawaitable(told) else told
             return answered
 
         return answer

@@ -23,6 +23,7 @@ from gateway.domain.ports import AffairDesk, AgencyDirectory, AlertDesk, Failure
 from gateway.errors import CrossSite, PageUnknown, RoleNotAllowed, SessionEnded
 from gateway.service import sessions
 from gateway.service.doorman import Doorman
+from gateway.service.standing import Standings
 
 LANGUAGE_COOKIE = "dabyl_language"
 MOST_FIELDS = 60
@@ -43,6 +44,7 @@ class Console:
     db: Database
     now: Now
     doorman: Doorman
+    standings: Standings
     alerts: AlertDesk
     inbox: InboxDesk
     affairs: AffairDesk
@@ -95,12 +97,13 @@ InConsole = Annotated[Console, Depends(_console)]
 
 
 async def bearer_of(request: Request, console: Console) -> Bearer | None:
-    """Who is signed in, asked anew: a session taken back ends at the next look."""
+    """Who is signed in, asked anew: a session taken back, or of a retired agency, ends at the next look."""
     cookie = request.cookies.get(console.session_cookie)
     if not cookie or len(cookie) > 100:
         return None
     async with console.db.reading() as session:
-        return await sessions.find_bearer(session, cookie, now=console.now())
+        bearer = await sessions.find_bearer(session, cookie, now=console.now())
+    return None if bearer is None else await console.standings.narrow(bearer)
 
 
 async def _visitor(request: Request, console: InConsole) -> Visitor:

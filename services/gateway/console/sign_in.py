@@ -22,7 +22,6 @@ from gateway.console.rendering import STATIC, page
 from gateway.domain.identity import Bearer, Role
 from gateway.errors import PageUnknown, RateExceeded, SignInExpired
 from gateway.service import sessions
-from gateway.service.clients import bearer_of
 
 router = APIRouter(prefix="/console", route_class=PageRoute, include_in_schema=False)
 
@@ -67,9 +66,10 @@ async def sign_in(request: Request, visitor: AnyVisitor, console: InConsole) -> 
         )
     except RateExceeded:
         return _form(visitor, form.get("next"), wrong="sign_in.too_often", status=429)
-    if client is None:
+    bearer = None if client is None else await console.standings.bearer_of(client)
+    if bearer is None:
         return _form(visitor, form.get("next"), wrong="sign_in.wrong", status=401)
-    return await _let_in(console, bearer_of(client), safe_next(form.get("next")))
+    return await _let_in(console, bearer, safe_next(form.get("next")))
 
 
 @router.post("/sign-out", dependencies=[OwnForm])

@@ -1,7 +1,7 @@
 """Whom a token speaks for."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -53,6 +53,14 @@ class Bearer:
         """The person among all persons: two bodies may give one code to two people."""
         return None if self.person is None else f"{self.agency or self.role.value}:{self.person}"
 
+    def within(self, record: "AgencyRecord") -> "Bearer":
+        """The same, without what the agency lost; what it gained comes with the next token."""
+        bodies = tuple(body for body in self.bodies if body in record.bodies)
+        territory = self.territory if self.territory in record.territories else record.territory
+        if (bodies, territory) == (self.bodies, self.territory):
+            return self
+        return replace(self, bodies=bodies, territory=territory)
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -75,10 +83,26 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class AgencyRecord:
-    """What registry says about an agency."""
+    """What registry says about an agency.
+
+    Attributes:
+        bodies: role codes that it holds now.
+        territories: where it holds one of them.
+        retired_at: from then on it holds nothing and nobody speaks for it.
+    """
 
     id: UUID
     code: str
     names: dict[str, str]
     bodies: tuple[str, ...]
-    territory: str | None
+    territories: tuple[str, ...] = ()
+    retired_at: datetime | None = None
+
+    @property
+    def territory(self) -> str | None:
+        """The first of its territories; ``None`` when it holds nothing."""
+        return self.territories[0] if self.territories else None
+
+    def is_retired(self, now: datetime) -> bool:
+        """Whether its end has come."""
+        return self.retired_at is not None and self.retired_at <= now

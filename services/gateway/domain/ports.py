@@ -28,6 +28,9 @@ class AgencyDirectory(Protocol):
     async def find_agency(self, reference: str) -> AgencyRecord | None:
         """The agency with this id or code, with the roles it holds now."""
 
+    async def look_up(self, agency_id: UUID) -> AgencyRecord | None:
+        """The same by id, for a question that is asked again and again: it leaves no trace."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -8,11 +8,10 @@ from urllib.parse import parse_qsl, unquote_plus
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from gateway.domain.identity import Bearer
 from gateway.errors import DoorBusy, RateExceeded
-from gateway.models import Client
 from gateway.router.parts import AtDesk, Desk
 from gateway.schemas import GrantedToken, JwksOut
-from gateway.service.clients import bearer_of
 
 router = APIRouter(tags=["tokens"])
 
@@ -73,7 +72,7 @@ class _Refused(Exception):
 async def grant_token(request: Request, desk: AtDesk) -> Response:
     """Client credentials only; the client authenticates with HTTP Basic or in the form, never both."""
     try:
-        client = await _client_of(request, desk)
+        bearer = await _bearer_of(request, desk)
     except _Refused as refused:
         headers = dict(NO_STORE)
         if refused.status == 401:
@@ -81,7 +80,7 @@ async def grant_token(request: Request, desk: AtDesk) -> Response:
         if refused.retry_after is not None:
             headers["Retry-After"] = str(refused.retry_after)
         return JSONResponse({"error": refused.error}, refused.status, headers)
-    issued = desk.issuer().issue(bearer_of(client), client=str(client.id), lifetime=desk.token_lifetime)
+    issued = desk.issuer().issue(bearer, client=bearer.subject, lifetime=desk.token_lifetime)
     granted = GrantedToken(access_token=issued.token, expires_in=int(desk.token_lifetime.total_seconds()))
     return JSONResponse(granted.model_dump(), headers=NO_STORE)
 
@@ -105,7 +104,7 @@ async def describe_issuer(desk: AtDesk) -> dict[str, Any]:
     }
 
 
-async def _client_of(request: Request, desk: Desk) -> Client:
+async def _bearer_of(request: Request, desk: Desk) -> Bearer:
     form = _form_of(request.headers.get("content-type", ""), await request.body())
     client_id, secret = _credentials_of(request.headers.get("authorization"), form)
     if "grant_type" not in form:
@@ -118,9 +117,10 @@ async def _client_of(request: Request, desk: Desk) -> Client:
         raise _Refused("temporarily_unavailable", 429, retry_after=60) from error
     except DoorBusy as error:
         raise _Refused("temporarily_unavailable", 503, retry_after=2) from error
-    if client is None:
+    bearer = None if client is None else await desk.standings.bearer_of(client)
+    if bearer is None:
         raise _Refused("invalid_client", 401)
-    return client
+    return bearer
 
 
 def _form_of(content_type: str, body: bytes) -> dict[str, str]:

@@ -16,6 +16,7 @@ from gateway.service.allowance import Allowances
 from gateway.service.doorman import Doorman
 from gateway.service.gatekeeper import Gatekeeper
 from gateway.service.secrets import SecretChecker
+from gateway.service.standing import Standings
 from gateway.service.tokens import Issuer
 
 
@@ -32,6 +33,7 @@ class Desk:
     directory: AgencyDirectory
     allowances: Allowances
     doorman: Doorman
+    standings: Standings
     document: Callable[[], Awaitable[dict[str, Any]]]
     public_url: str
     token_lifetime: timedelta

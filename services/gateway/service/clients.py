@@ -89,6 +89,12 @@ async def revoke_agency(session: Session, agency_id: UUID, *, now: datetime) -> 
     await repository.revoke(session, "agency", str(agency_id), at=now, forget_at=None)
 
 
+async def retire_agency(session: Session, agency_id: UUID, *, now: datetime) -> None:
+    """Close an agency's clients and take back everything it holds."""
+    await repository.revoke_clients_of(session, agency_id, at=now)
+    await revoke_agency(session, agency_id, now=now)
+
+
 async def refuse_revoked(session: Session, access: Access) -> None:
     """Raise ``TokenInvalid`` when the token, its client or its agency was taken back."""
     if await repository.is_revoked(session, access):

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from aiohttp import web
+from argon2 import PasswordHasher
 
 from common.keys import KeyRing
 from common.testing import FrozenNow, parts_for_test
@@ -24,6 +25,12 @@ async def upstreams(keys: KeyRing, now: FrozenNow) -> AsyncIterator[Upstreams]:
     )
     yield services
     await services.stop()
+
+
+@pytest.fixture
+def cheap_secrets(house: House) -> None:
+    """Argon2 all the same, but hundreds of secrets must not take a minute."""
+    house.desk.secrets._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 @pytest.fixture

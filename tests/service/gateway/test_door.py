@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from argon2 import PasswordHasher
 
 from gateway.service import doorman
 from gateway.service import secrets as checking
@@ -15,13 +14,8 @@ from tests.factories.gateway import BASE, House
 
 FRONT = ("10.0.0.5", 443)
 X, Y = "203.0.113.7", "198.51.100.9"
+pytestmark = pytest.mark.usefixtures("cheap_secrets")
 SAME = {"Sec-Fetch-Site": "same-origin"}
-
-
-@pytest.fixture(autouse=True)
-def _cheap(house: House) -> None:
-    """Argon2 all the same, but hundreds of wrong secrets must not take a minute."""
-    house.desk.secrets._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 @pytest.fixture
