@@ -14,7 +14,7 @@ class Law(StrEnum):
     """What must hold; the name is what is wrong when it does not."""
 
     NOTICE_WITHOUT_DELIVERY = "notice_without_delivery"
-    """An unmet notice duty has a delivery, or a time at which it leaves by itself."""
+    """An unmet notice duty has a delivery, or a time at which it leaves by itself; or a person lets it go."""
     DELIVERY_MISSING = "delivery_missing"
     """A delivery that a duty names exists."""
     MET_WITHOUT_PROOF = "met_without_proof"

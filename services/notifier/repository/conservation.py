@@ -11,7 +11,8 @@ from common.db import Session
 from common.outbox import OUTBOX
 from notifier.domain.conservation import Law
 from notifier.domain.delivery import FINAL, OPEN, Outcome, State
-from notifier.models import attempts, audit, deliveries, notices, obligations, receipts
+from notifier.domain.hold import Why
+from notifier.models import alerts, attempts, audit, deliveries, notices, obligations, receipts
 
 GOT_THROUGH = (Outcome.ACCEPTED, Outcome.PULLED)
 
@@ -85,12 +86,22 @@ def _queries(
             or_(deliveries.c.id.is_(None), _recent(since))
         )
     carrier = and_(deliveries.c.id == obligations.c.delivery_id)
+    # What the flood guard has clustered has no time of its own, and an alarm until somebody lets it go.
+    waits_for_a_person = and_(
+        obligations.c.is_held.is_(True),
+        exists().where(
+            alerts.c.id == obligations.c.alert_id,
+            alerts.c.hold == Why.CLUSTER,
+            alerts.c.released_at.is_(None),
+        ),
+    )
     return {
         Law.NOTICE_WITHOUT_DELIVERY: duties.where(
             obligations.c.kind == "notice",
             obligations.c.state.in_(("pending", "open")),
             obligations.c.delivery_id.is_(None),
             obligations.c.dispatch_at.is_(None),
+            ~waits_for_a_person,
         ),
         Law.DELIVERY_MISSING: select(obligations.c.id).where(
             obligations.c.delivery_id.is_not(None), ~exists(select(deliveries.c.id).where(carrier))

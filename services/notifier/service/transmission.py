@@ -132,7 +132,10 @@ def _restarted(desk: Desk, row: obligation_rows.Row, start: datetime) -> obligat
     rule = edition.rule(row.rule)
     due_at, breach_at = rule.clock.times(start, desk.lawbook.calendar)
     dispatch = None
-    if row.delivery_id is None:
+    if row.is_held:
+        # Its clock runs from now on; until when it waits for the hub is another matter.
+        dispatch = row.dispatch_at
+    elif row.delivery_id is None:
         dispatch = dispatch_at(rule.dispatch, due_at, edition.parameters.auto_dispatch_before)
     return obligation_rows.Restart(
         id=row.id,

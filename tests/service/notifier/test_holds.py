@@ -4,26 +4,33 @@ import asyncio
 import json
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from common.contracts.notifier import EscalationRaised
 from common.contracts.registry import AgencyRetired
 from common.contracts.vocabulary import Channel, Occasion
 from common.ids import new_id
 from common.testing import FrozenNow
+from notifier.domain.channel import Answer
+from notifier.domain.conservation import Law
+from notifier.domain.delivery import Outcome
 from notifier.domain.schedule import Urgency
 from notifier.models import alerts, audit, deliveries, escalations, notices, obligations
 from notifier.repository import claims
+from notifier.service.results import judge, write_results
 from tests.factories.notifier import T0, an_alert
 from tests.service.notifier.conftest import House
 from tests.service.notifier.test_clocks import told, turner
+from tests.service.notifier.test_conservation import laws
 from tests.service.notifier.test_reading import handle
 
 HUB = "contact_centre_111"
 POLICE = "internal_affairs"
+REGIONAL = "regional_child_rights_body"
 HELD = timedelta(minutes=15)
 
 
@@ -136,6 +143,84 @@ async def test_a_direct_threat_that_is_learned_while_it_waits_lets_it_go(
     assert (await release(house, alert)).status_code == 200
     assert {row.id for row in await house.rows(deliveries)} >= {row.id for row in sent}
     assert len(await house.rows(deliveries)) == len(sent), "once"
+
+
+async def rated_and_told(house: House, alert: UUID, now: FrozenNow) -> None:
+    """The hub learns that the child is without parents; the regional body gets that notice."""
+    now.move(timedelta(minutes=2))
+    rated = await house.client.post(
+        f"/v1/alerts/{handle(house, alert, HUB)}/rating",
+        json={"reason": "x", "without_parental_care": True},
+        headers=house.as_agency(HUB),
+    )
+    assert rated.status_code == 200, rated.text
+    [told_] = await house.rows(deliveries, alert_id=alert, role=REGIONAL)
+    now.move(timedelta(minutes=1))
+    async with house.ledger.db.transaction() as session:
+        leases = dict.fromkeys(Urgency, now() + timedelta(seconds=30))
+        [one] = await claims.claim(session, [told_.id], uuid4(), now=now(), leases=leases)
+        sent = judge(house.ledger.desk, one, Answer(Outcome.ACCEPTED, 200), ended_at=now())
+        await write_results(session, house.ledger.desk, [sent], now=now())
+    [told_] = await house.rows(deliveries, id=told_.id)
+    assert told_.state == "transmitted"
+
+
+CALLED_OUT = {
+    "child_rights_authority",
+    "family_mobile_group",
+    "psych_support_centre",
+    "regional_child_ombudsman",
+}
+
+
+async def test_a_body_that_is_told_of_something_else_meanwhile_still_lets_go_what_it_holds_back(
+    house: House, now: FrozenNow
+) -> None:
+    """Its clocks start with the first notice that it gets, for what is held as well: that keeps its time."""
+    await house.ledger.connect(REGIONAL, "http://127.0.0.1:9/hook")
+    alert = await reported(house)
+    await rated_and_told(house, alert, now)
+    held = [row for row in await house.rows(obligations, is_held=True) if row.obliged == REGIONAL]
+    assert {row.recipient for row in held} >= CALLED_OUT
+    assert {(row.state, row.starts_at, row.dispatch_at) for row in held} == {("open", now(), T0 + HELD)}
+    now.at = T0 + HELD
+    await turner(house.ledger)()
+    assert not await house.rows(obligations, is_held=True)
+    assert await roles(house) >= {HUB, POLICE, REGIONAL, *CALLED_OUT}
+    assert all(row.delivery_id for row in await house.rows(obligations) if row.id in {one.id for one in held})
+
+
+async def test_a_clustered_one_still_waits_for_a_person_and_that_is_no_loss(
+    house: House, now: FrozenNow
+) -> None:
+    await house.ledger.connect(REGIONAL, "http://127.0.0.1:9/hook")
+    alert = await reported(house, clustered=True)
+    await rated_and_told(house, alert, now)
+    now.at = T0 + timedelta(hours=1)
+    await turner(house.ledger)()
+    assert not CALLED_OUT & await roles(house)
+    assert Law.NOTICE_WITHOUT_DELIVERY not in await laws(house)
+    assert (await release(house, alert)).status_code == 200
+    assert await roles(house) >= CALLED_OUT
+    assert not await house.rows(obligations, is_held=True)
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+async def test_what_would_never_leave_is_found_however_many_wait_for_a_person(
+    house: House, clustered: bool
+) -> None:
+    """One that lost its time under the hub's hold; one of a cluster that was let go and stayed behind."""
+    alert = await reported(house, clustered=clustered)
+    for _ in range(2):
+        await reported(house, clustered=True)
+    assert Law.NOTICE_WITHOUT_DELIVERY not in await laws(house)
+    async with house.ledger.db.transaction() as session:
+        mine = update(obligations).where(obligations.c.alert_id == alert, obligations.c.is_held.is_(True))
+        await session.execute(mine.values(dispatch_at=None))
+        if clustered:
+            gone = update(alerts).where(alerts.c.id == alert)
+            await session.execute(gone.values(released_at=T0, released_by="x"))
+    assert Law.NOTICE_WITHOUT_DELIVERY in await laws(house)
 
 
 async def test_a_clustered_report_waits_for_a_person_with_an_alarm(house: House, now: FrozenNow) -> None:
