@@ -14,6 +14,7 @@ from common.outbox import Ask, Door
 from common.settings import ServiceSettings
 
 SECONDS = 10
+CONNECTIONS = 100
 
 
 class Doors:
@@ -51,7 +52,9 @@ class Doors:
     async def _post(self, reader: str, path: str, body: bytes, content_type: str) -> tuple[int | None, bytes]:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=SECONDS, connect=2)
-            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=False)
+            # Each reader has its own: one that hangs must not keep the others' events out.
+            connector = aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
         headers = {"Authorization": f"Bearer {self._tokens.mint(reader)}", "Content-Type": content_type}
         url = f"{self._settings.url_of(reader)}{path}"
         try:

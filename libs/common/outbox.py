@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from uuid import UUID
 from opentelemetry.trace import SpanKind
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Executable,
     Index,
     Integer,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     delete,
+    func,
     or_,
     select,
     update,
@@ -84,23 +87,36 @@ Index("ix_outbox_created_at", OUTBOX.c.created_at)
 _NOW = bindparam("now", type_=UTCDateTime)
 _UNTIL = bindparam("until", type_=UTCDateTime)
 _TOKEN = bindparam("token", type_=Uuid)
-_WAITING = (
-    select(OUTBOX.c.id)
-    .where(
-        OUTBOX.c.published_at.is_(None), or_(OUTBOX.c.claimed_until.is_(None), OUTBOX.c.claimed_until < _NOW)
-    )
-    .order_by(OUTBOX.c.created_at)
+_WAITING = select(OUTBOX.c.id).where(
+    OUTBOX.c.published_at.is_(None), or_(OUTBOX.c.claimed_until.is_(None), OUTBOX.c.claimed_until < _NOW)
 )
 _ANY_DUE = _WAITING.limit(1)
-_DUE = lock_due(_WAITING.limit(bindparam("most", type_=Integer)))
 _WANTED = Rows("wanted", OUTBOX.c.id)
 
 
+class Turn(StrEnum):
+    """Whose turn a pass is. All but the first read all that waits: they are for when something fails."""
+
+    OLDEST = "oldest"
+    UNTRIED = "untried"
+    LONGEST_DUE = "longest_due"
+
+
+_DUE_SINCE = func.coalesce(OUTBOX.c.claimed_until, OUTBOX.c.created_at)
+_ORDER: dict[Turn, tuple[ColumnElement[Any], ...]] = {
+    Turn.OLDEST: (OUTBOX.c.created_at,),
+    Turn.UNTRIED: (OUTBOX.c.claimed_until.is_not(None), _DUE_SINCE),
+    Turn.LONGEST_DUE: (_DUE_SINCE,),
+}
+
+
 @cache
-def _take() -> Executable:
+def _take(turn: Turn) -> Executable:
     """Claim in one statement, one round trip; a relay does it twice a second even when nothing waits."""
+    most = bindparam("most", type_=Integer)
     # Materialised: a plan that looked for due rows once a joined row would lock more than it takes.
-    due = _DUE.cte("due").prefix_with("MATERIALIZED", dialect="postgresql")
+    picked = lock_due(_WAITING.order_by(*_ORDER[turn]).limit(most))
+    due = picked.cte("due").prefix_with("MATERIALIZED", dialect="postgresql")
     return (
         update(OUTBOX)
         .where(OUTBOX.c.id.in_(select(due.c.id)))
@@ -197,6 +213,18 @@ def pause_after(tries: int) -> timedelta:
     return min(timedelta(seconds=2 ** min(max(0, tries - 5), 10)), LONGEST_PAUSE)
 
 
+def turn_after(refused: int) -> Turn:
+    """Whose turn it is after so many passes in a row of which something was refused.
+
+    With the broker away and a reader that hangs a pass takes as long as the longest pause: all that was
+    refused before is due again when it ends, and what is new would come after it for ever. So what is new
+    goes first, and every fourth pass what is due the longest, so that nothing is put off for ever.
+    """
+    if refused == 0:
+        return Turn.OLDEST
+    return Turn.UNTRIED if refused % 4 else Turn.LONGEST_DUE
+
+
 class Relay:
     """Brings outbox rows to the bus, or through the readers' doors. Any number may run side by side.
 
@@ -221,6 +249,7 @@ class Relay:
         self._now = now
         self._doors = doors or {}
         self._woken = asyncio.Event()
+        self._refused = 0
         db.outbox_written.append(self._woken.set)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -269,6 +298,7 @@ class Relay:
             confirmed = await self._through_doors(rows, bodies, confirmed)
         done = [row.id for row, ok in zip(rows, confirmed, strict=True) if ok]
         failed = [row for row, ok in zip(rows, confirmed, strict=True) if not ok]
+        self._refused = self._refused + 1 if failed else 0
         await self._settle(token, done, {row.id: pause_after(row.tries) for row in failed})
         for row in failed:
             if row.tries >= STUCK_AFTER_TRIES:
@@ -288,8 +318,9 @@ class Relay:
                     return []  # spares the writers' lock while nothing waits
         async with self._db.at_once() as session:
             bound = {"now": now, "most": BATCH, "token": token, "until": now + LEASE}
-            rows = [_Claimed(*row) for row in (await session.execute(_take(), bound)).all()]
-        return sorted(rows, key=lambda row: row.created_at)
+            taken = await session.execute(_take(turn_after(self._refused)), bound)
+            rows = [_Claimed(*row) for row in taken.all()]
+        return sorted(rows, key=lambda row: (row.tries > 1, row.created_at))
 
     async def _readable(self, token: UUID, claimed: list[_Claimed]) -> tuple[list[_Claimed], list[bytes]]:
         """Set aside what this release can't read (a newer one wrote it), so that the rest goes on."""

@@ -26,6 +26,7 @@ from common.contracts.intake import ContentOpened
 from common.contracts.notifier import DeliveryFact, DeliveryTransmitted
 from common.db import Database
 from common.doors import Doors
+from common.envelope import Envelope, encode
 from common.http import create_app
 from common.identity import ServiceTokens
 from common.keys import KeyRing
@@ -308,29 +309,79 @@ async def test_many_that_are_refused_leave_the_others_their_turn(
 ) -> None:
     monkeypatch.setattr(outbox, "BATCH", 5)
 
-    class Picky(NotedBus):
-        refused: set[str]
-
-        async def publish(self, messages: Any, *, seconds: float = 2.0) -> list[bool]:
-            self.published += [message.id for message in messages]
-            answers = [message.id not in self.refused for message in messages]
-            for message, ok in zip(messages, answers, strict=True):
-                if ok:
-                    await self.inboxes[0].consume(message)
-            return answers
-
     for _ in range(20):
         await state_fact(publisher, now)
-    async with publisher.reading() as session:
-        poisons = {str(one) for one in (await session.scalars(select(OUTBOX.c.id))).all()}
+    poisons = await unpublished(publisher)
     now.move(timedelta(seconds=1))
     fine = await state_fact(publisher, now)
-    bus = Picky(inbox_of(reader, now))
+    bus = Choosy(inbox_of(reader, now))
     bus.refused = poisons
     relay = relay_of(publisher, bus, now)
     for _ in range(5):
         await relay.pass_once()
     assert await effects(reader) == Counter([fine])
+
+
+class Choosy(NotedBus):
+    """Refuses some for as long as they are named; what it takes reaches the reader."""
+
+    refused: set[str]
+
+    async def publish(self, messages: Any, *, seconds: float = 2.0) -> list[bool]:
+        self.published += [message.id for message in messages]
+        answers = [message.id not in self.refused for message in messages]
+        for message, ok in zip(messages, answers, strict=True):
+            if ok:
+                await self.inboxes[0].consume(message)
+        return answers
+
+
+async def unpublished(db: Database) -> set[str]:
+    async with db.reading() as session:
+        found = await session.scalars(select(OUTBOX.c.id).where(OUTBOX.c.published_at.is_(None)))
+        return {str(one) for one in found.all()}
+
+
+async def test_what_is_new_passes_many_that_are_refused_however_slow_a_pass_is(
+    publisher: Database, reader: Database, now: FrozenNow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broker away and a reader hangs: when a pass ends, all that were refused before it are due again."""
+    monkeypatch.setattr(outbox, "BATCH", 5)
+    for _ in range(20):
+        await state_fact(publisher, now)
+    bus = Choosy(inbox_of(reader, now))
+    bus.refused = await unpublished(publisher)
+    relay = relay_of(publisher, bus, now)
+    for _ in range(12):  # each was refused more than once
+        await relay.pass_once()
+        now.move(timedelta(seconds=15))
+    expected = set()
+    for _ in range(3):
+        expected.add(await state_fact(publisher, now))
+        for _ in range(2):
+            await relay.pass_once()
+            now.move(timedelta(seconds=15))
+        assert set(await effects(reader)) == expected
+    assert await waiting(publisher) == 20
+
+
+async def test_what_was_refused_keeps_its_turn_however_much_is_new(
+    publisher: Database, reader: Database, now: FrozenNow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "BATCH", 5)
+    once = await state_fact(publisher, now)
+    bus = Choosy(inbox_of(reader, now))
+    bus.refused = await unpublished(publisher)
+    relay = relay_of(publisher, bus, now)
+    await relay.pass_once()
+    mended = set(bus.refused)
+    for _ in range(8):
+        for _ in range(5):
+            await state_fact(publisher, now)
+        bus.refused = await unpublished(publisher) - mended
+        now.move(timedelta(seconds=15))
+        await relay.pass_once()
+    assert await effects(reader) == Counter([once])
 
 
 def test_the_pause_is_short_in_an_outage_and_grows_for_what_is_always_refused() -> None:
@@ -419,6 +470,35 @@ async def test_when_both_ways_are_closed_the_event_waits(
     async with a_notifier(reader, keys, port):
         assert await relay.pass_once() == 3
     assert await effects(reader) == Counter(expected)
+
+
+async def test_a_reader_that_hangs_takes_no_connection_from_another(
+    reader: Database, keys: KeyRing, port: int, now: FrozenNow
+) -> None:
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    over = asyncio.Event()
+    hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
+    settings = ServiceSettings(
+        keys_dir=Path(keys.folder),
+        notifier_url=f"http://127.0.0.1:{port}",
+        casework_url=f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}",
+    )
+    doors = Doors(settings, ServiceTokens(keys, "intake", utc_now))
+    event = an_event(uuid4(), utc_now())
+    body = encode(Envelope(uuid4(), event, utc_now(), event.delivery_id, None))
+    async with a_notifier(reader, keys, port):
+        stuck = [asyncio.ensure_future(doors.to("casework")(body)) for _ in range(outbox.BATCH)]
+        await asyncio.sleep(0.1)  # as many as may are connected
+        assert await doors.to("notifier")(body)
+        assert not all(task.done() for task in stuck)
+        over.set()
+        assert not any(await asyncio.gather(*stuck))
+    await doors.close()
+    hanging.close()
+    assert await effects(reader) == Counter([event.delivery_id])
 
 
 async def test_the_door_opens_to_services_only(
