@@ -17,10 +17,11 @@ from common.telemetry import Telemetry
 from common.testing import FrozenNow
 from common.timing import utc_now
 from notifier.domain.channel import Answer
+from notifier.domain.conservation import Law
 from notifier.domain.delivery import Outcome
 from notifier.domain.schedule import Urgency
 from notifier.models import attempts, audit, deliveries, escalations, obligations
-from notifier.repository import claims
+from notifier.repository import claims, conservation
 from notifier.service import clocks
 from notifier.service.fences import Fences
 from notifier.service.results import judge, write_results
@@ -57,6 +58,15 @@ async def cure(ledger: Ledger, poisoned: UUID) -> None:
 
 async def climbed(ledger: Ledger, first: Any) -> list[int]:
     return sorted(row.rung for row in await rows(ledger, deliveries, escalates_id=first.id))
+
+
+async def asleep(ledger: Ledger, now: FrozenNow) -> list[UUID]:
+    minute_ago = now() - timedelta(minutes=1)
+    async with ledger.db.reading() as session:
+        broken = await conservation.find_broken(
+            session, since=None, asleep_before=minute_ago, stuck_before=minute_ago, limit=1000
+        )
+    return list(broken.get(Law.ASLEEP, ()))
 
 
 @asynccontextmanager
@@ -97,10 +107,12 @@ async def test_a_ladder_that_cannot_be_climbed_holds_up_no_other_and_no_lease(
     late = await rows(ledger, escalations, delivery_id=well.id, reason="not_sent")
     assert late, "the clocks turn for the others"
     assert not await rows(ledger, escalations, delivery_id=ill.id)
+    assert ill.id in await asleep(ledger, now), "the operator sees that it is left out"
     await cure(ledger, poisoned)
     now.move(timedelta(minutes=2))
     await turn()
     assert await climbed(ledger, ill) == [1]
+    assert ill.id not in await asleep(ledger, now)
 
 
 async def test_a_result_that_cannot_be_written_holds_up_no_other(live: Ledger, telemetry: Telemetry) -> None:
