@@ -18,6 +18,8 @@ exclusions = Table(
     Column("territory", String(9)),
     Column("state", String(8), nullable=False),
     Column("since", UTCDateTime, nullable=False),
+    # When it was raised for the first time: what was published goes by that. Null in rows older than it.
+    Column("first_since", UTCDateTime),
     Column("raised_by", String(60), nullable=False),
     Column("lifted_at", UTCDateTime),
     # Somebody's words: sealed.

@@ -28,7 +28,8 @@ MOST_LEVELS = 10
 
 async def add_exclusions(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
     """Store exclusions; one that is there stays as it is. Returns how many are new."""
-    return await insert_ignore(session, exclusions, rows, ["alert_id", "mark"])
+    stored = [{**row, "first_since": row["since"]} for row in rows]
+    return await insert_ignore(session, exclusions, stored, ["alert_id", "mark"])
 
 
 async def list_in_force(

@@ -41,7 +41,12 @@ async def count_alerts_of(
     year: Annotated[int, Query(ge=2025, le=2100)],
     month: Annotated[int | None, Query(ge=1, le=12, description="without it: the whole year")] = None,
 ) -> AlertCountsOut:
-    """A published month never changes; the year is released on 1 February of the next."""
+    """Nothing published changes: counted is what was known when the span was closed, as it stood then.
+
+    A month is closed when it ends, and published an hour later. The year is released on 1 February of the
+    next: a figure is the sum of those that its months show, and counts what they leave out (few alerts,
+    conflicts, what was learned later) where that is no small number.
+    """
     rows = await count_alerts(session, Span(year, month), now=counter.now())
     response.headers["Cache-Control"] = "public, max-age=3600"
     return AlertCountsOut(year=year, month=month, items=[RegionCountOut.model_validate(row) for row in rows])
