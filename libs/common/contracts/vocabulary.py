@@ -114,7 +114,6 @@ class CaseFactCode(StrEnum):
     MEASURE_ASSIGNED_SOCIAL = "measure.assigned.social"
     MEASURE_ASSIGNED_LEGAL = "measure.assigned.legal"
     MEASURE_COMPLETED = "measure.completed"
-    FAMILY_NEED_NONE = "family_need.none"
     COMMISSION_DECIDED = "commission.decided"
     PARENTS_INFORMED = "parents.informed"
     PARENTS_NOT_INFORMED = "parents.not_informed"

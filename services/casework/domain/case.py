@@ -10,6 +10,9 @@ COORDINATING = ("regional_child_rights_body", "guardianship_body")
 APPOINTMENT_RULE = "R136-12.2"
 """Appoint the case manager, one working day."""
 
+COORDINATION_RULE = "R136-17"
+"""Coordinate the help for the child: whoever owes it coordinates the case."""
+
 
 @dataclass(frozen=True, slots=True)
 class Coordinator:
@@ -24,7 +27,7 @@ class Coordinator:
 
 
 SCOPES: Mapping[str, str] = {
-    "R136-17": "help",
+    COORDINATION_RULE: "help",
     "R136-14.3": "supervision",
     "R136-25b": "psychological_help",
     "R264-18d": "joint_work_under_threat",

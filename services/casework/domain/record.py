@@ -24,13 +24,14 @@ _CENTRE = frozenset(
 APPOINTED = "case_manager.appointed"
 """Has a door of its own: ``POST …/case-manager``."""
 
-OF_THE_CASE = frozenset({"case.opened", "case.closed"})
+CLOSED = "case.closed"
+
+OF_THE_CASE = frozenset({"case.opened", CLOSED})
 """Speak for everybody in the case: the body that coordinates says so for all."""
 
 OF_THE_COORDINATOR = OF_THE_CASE | {
     "case.difficult",
     "assessment.completed",
-    "family_need.none",
     "measure.assigned.medical",
     "measure.assigned.psychological",
     "measure.assigned.pedagogical",
@@ -54,7 +55,6 @@ REASONED = frozenset(
     {
         "parents.not_informed",
         "plan.consent_unobtainable",
-        "family_need.none",
     }
 )
 """Decisions not to do something: without a reason they are none."""
@@ -96,15 +96,22 @@ class Entry:
     supersedes: UUID | None = None
 
 
-def may_record(kind: str, parts: Iterable[Part], *, coordinates: bool) -> bool:
-    """Whether a body with these tasks in a case may record this there."""
+def may_record(kind: str, parts: Iterable[Part], *, coordinates: bool, is_coordinated: bool) -> bool:
+    """Whether a body with these tasks in a case may record this there.
+
+    Args:
+        coordinates: the body coordinates the case.
+        is_coordinated: somebody does, or owes it. Where no concern of joint order ¶17 is named nobody does,
+            and the centre closes the case; else its lasting duties (Order 264 ¶8(5), ¶18) would never end.
+    """
     if kind == APPOINTED:
         return False
     if coordinates and kind in OF_THE_COORDINATOR:
         return True
     own = [part for part in parts if part.state not in _GONE]
+    is_centre = any(part.obliged in _CENTRE for part in own)
     if kind in OF_THE_CASE:
-        return False
-    if kind in OF_THE_CENTRE and any(part.obliged in _CENTRE for part in own):
+        return kind == CLOSED and is_centre and not is_coordinated
+    if kind in OF_THE_CENTRE and is_centre:
         return True
     return any(kind in part.evidence for part in own)

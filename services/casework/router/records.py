@@ -31,7 +31,8 @@ async def add_record(
 
     A record is never edited: a correction is a further record that ``supersedes`` it. Each task says
     under ``evidence`` which kinds meet it. The two forms of the joint order are not filled in here: the
-    record refers to the signed document.
+    record refers to the signed document. ``case.closed`` is recorded by the body that coordinates the case;
+    where the law names none (no violence, cruelty, bullying or witness of violence), by the centre.
     """
     recorded, is_new = await service.add_record(
         session,

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from casework import repository
-from casework.domain.case import ScopedCoordinator, coordinators_of
+from casework.domain.case import COORDINATION_RULE, ScopedCoordinator, coordinators_of
 from casework.domain.task import State
 from casework.errors import CaseUnknown
 from casework.models import Appointment, Case, Explanation, Task
@@ -31,6 +31,8 @@ class CaseView:
             is asked for. Of those it has no part in it is told nothing, and nobody else of any.
         coordinated: those of the joined cases, this one included, that the agency coordinates.
         reach: the cases that a fact which the agency records here is about.
+        is_coordinated: somebody coordinates what the agency sees as this case, or owed it at any time (joint
+            order ¶17); only where one case is asked for.
     """
 
     case: Case
@@ -42,6 +44,7 @@ class CaseView:
     joined: Sequence[UUID] = ()
     coordinated: frozenset[UUID] = frozenset()
     reach: Sequence[UUID] = ()
+    is_coordinated: bool = True
 
     @property
     def ids(self) -> tuple[UUID, ...]:
@@ -116,6 +119,8 @@ async def get_case(session: Session, case_id: UUID, *, agency: UUID) -> CaseView
         tuple(each.id for each in together[1:]),
         frozenset(coordinated),
         reach,
+        any(each.coordinating_agency for each in together)
+        or any(task.rule == COORDINATION_RULE for task in every),
     )
 
 

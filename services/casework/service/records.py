@@ -81,7 +81,7 @@ async def add_record(
     parts = [
         Part(task.obliged, tuple(task.evidence), task.state) for task in view.tasks if task.assignee == agency
     ]
-    if not may_record(entry.kind, parts, coordinates=view.is_coordinator):
+    if not may_record(entry.kind, parts, coordinates=view.is_coordinator, is_coordinated=view.is_coordinated):
         raise RecordNotYours
     recorded_at = now()
     if entry.happened_at > recorded_at + CLOCK_SKEW:

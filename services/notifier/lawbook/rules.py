@@ -28,6 +28,7 @@ _APPENDIX = re.compile(r"App\. (?P<number>\d+)")
 _HOURS = re.compile(r"(?P<hours>\d+)h")
 TRANSMITTED = "delivery.transmitted"
 """What meets every notice: its delivery reached the agency's edge."""
+CASE_CLOSED = "case.closed"
 _ASKABLE = frozenset(Facts.__dataclass_fields__) - {"received_at", "territory", "concerns"}
 
 
@@ -100,6 +101,8 @@ class RuleReader:
             raise self.node.fail("a notice that is never sent")
         if rule.dispatch != "none" and not rule.recipients:
             raise self.node.fail("a message to nobody")
+        if rule.lasting and rule.evidence != (CASE_CLOSED,):
+            raise self.node.fail("a lasting duty that something else than the end of the case ends")
         if rule.calls_out and rule.dispatch != "at_once":
             raise self.node.fail("a call-out that does not leave at once")
 

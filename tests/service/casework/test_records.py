@@ -56,7 +56,7 @@ async def case_id(client: Client, bring: Bring, keys: KeyRing, regional_body: He
             alert,
             {
                 a_duty(): REGIONAL_BODY,
-                a_duty("R136-12.3b", evidence=("visit.recorded",)): REGIONAL_BODY,
+                a_duty("R136-12.3a.visit", evidence=("visit.recorded",)): REGIONAL_BODY,
                 a_duty("R136-21", evidence=("assessment.signed",)): REGIONAL_BODY,
                 a_duty("R136-11", evidence=("parents.informed", "parents.not_informed")): REGIONAL_BODY,
                 a_duty("R136-15b", obliged="internal_affairs", evidence=("offence_check.recorded",)): POLICE,
@@ -119,6 +119,7 @@ async def test_only_the_body_whose_task_it_is_may_record(
     for headers, kind in (
         (police, "visit.recorded"),
         (police, "case.closed"),
+        (centre, "case.closed"),
         (centre, "assessment.signed"),
         (centre, "measure.assigned.medical"),
         (regional_body, "consultation.held"),
@@ -134,6 +135,45 @@ async def test_only_the_body_whose_task_it_is_may_record(
     assert (await post(client, case_id, centre, a_record("consultation.held"))).status_code == 201
     assert (await post(client, case_id, centre, a_record("request.accepted"))).status_code == 201
     assert (await post(client, case_id, regional_body, a_record("measure.assigned.legal"))).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("further", "may"),
+    [
+        ({}, True),
+        ({a_duty("R136-17", evidence=("case.closed",)): REGIONAL_BODY}, False),
+        ({a_duty("R136-17", evidence=("case.closed",)): None}, False),
+    ],
+    ids=["nobody coordinates", "the regional body coordinates", "nobody holds the role that coordinates"],
+)
+async def test_the_centre_closes_a_case_that_the_law_gives_no_coordinator(
+    client: Client, bring: Bring, keys: KeyRing, centre: Headers, caller: Callers, told: Told,
+    further: dict[Any, UUID | None], may: bool,
+) -> None:  # fmt: skip
+    alert, mayor = uuid4(), uuid4()
+    lasting = {"due_at": None, "breach_at": None, "evidence": ("case.closed",)}
+    await bring(
+        alert_received(alert, concerns=("crisis",)),
+        obligation_opened(
+            keys,
+            alert,
+            {
+                a_duty("R264-8.5", obliged="psych_support_centre", **lasting): CENTRE,
+                a_duty("R264-18d", obliged="local_exec_body", **lasting): mayor,
+                **further,
+            },
+        ),
+    )
+    [case] = (await client.get("/v1/cases", headers=centre)).json()["items"]
+    other = caller("casework", "agency", agency=mayor, bodies=("local_exec_body",))
+    assert (await post(client, case["id"], other, a_record("case.closed"))).status_code == 403
+    assert (await post(client, case["id"], centre, a_record("case.opened"))).status_code == 403
+    answer = await post(client, case["id"], centre, a_record("case.closed"))
+    assert answer.status_code == (201 if may else 403)
+    said = await told()
+    assert [data["fact"] for _, data in said] == (["case.closed"] if may else [])
+    # Said for everybody in the case, so it ends what the executive body owes as well.
+    assert [data["by"] for _, data in said] == ([None] if may else [])
 
 
 async def test_a_decision_not_to_tell_the_parents_needs_its_reason(

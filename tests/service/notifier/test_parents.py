@@ -198,3 +198,34 @@ async def test_the_reason_is_sealed(house: House) -> None:
     await post(house, alert_id, {"locked": True, "reason": REASON})
     [row] = await house.rows(parent_locks)
     assert REASON.encode() not in row.reason
+
+
+@pytest.mark.parametrize(
+    ("opens", "asked", "owed", "met_by"),
+    [
+        ("service.planned", "R264-15a.ask", "R264-15a", "consent.substituted"),
+        ("plan.drafted", "R136-A2.cons.ask", "R136-A2.cons", "plan.consent_unobtainable"),
+    ],
+)
+async def test_under_the_lock_nobody_is_asked_and_what_stands_for_the_consent_is_recorded(
+    house: House, now: FrozenNow, opens: str, asked: str, owed: str, met_by: str
+) -> None:
+    alert_id = await reported(house, offender_relation=OffenderRelation.PARENT)
+
+    async def tell(code: str) -> None:
+        now.move(timedelta(hours=1))
+        fact = LaterFact(id=uuid4(), code=code, at=now())
+        async with house.ledger.db.transaction() as session:
+            await take_fact(session, house.ledger.desk, fact, [alert_id], actor="casework", now=now())
+
+    async def state() -> tuple[str, str | None]:
+        [row] = await house.rows(obligations, alert_id=alert_id, rule=owed)
+        return row.state, row.recipient
+
+    await tell(opens)
+    assert await towards_parents(house, alert_id) == {}
+    assert asked in await withheld(house, alert_id)
+    assert await state() == ("open", None)
+    await tell(met_by)
+    assert await state() == ("met", None)
+    assert await towards_parents(house, alert_id) == {}

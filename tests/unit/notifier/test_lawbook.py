@@ -184,6 +184,12 @@ def test_without_any_calendar_file_the_library_counts_and_every_year_is_provisio
         ("coordinating_body.yaml", "starts: notice", "starts: { after: [x] }", "after no fact"),
         ("coordinating_body.yaml", "starts: notice", "starts: later", "starts must be"),
         ("referrals.yaml", "dispatch: on_release", "dispatch: on_release\n    calls_out: true", "at once"),
+        (
+            "help.yaml",
+            "evidence: case.closed",
+            "evidence: [commission.decided, case.closed]",
+            "a lasting duty",
+        ),
         ("first_notices.yaml", "rules:", "rules: [", "first_notices.yaml"),
     ],
 )
