@@ -112,6 +112,10 @@ def _starts(rule: Rule) -> Iterator[tuple[str, str, Rule]]:
         replace(rule, starts="notice" if rule.starts == "information" else "information"),
     )
     yield "starts", "→ fact", replace(rule, starts="fact", after=("case.difficult",))
+    for fact in rule.after:
+        fewer = tuple(other for other in rule.after if other != fact)
+        yield "starts", f"after {fact} dropped", replace(rule, after=fewer)
+        yield "starts", "only after a fact", replace(rule, starts="fact")
 
 
 def _weaker(condition: Condition) -> Iterator[tuple[str, tuple[Condition, ...]]]:

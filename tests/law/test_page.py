@@ -42,8 +42,8 @@ R136-28.6 R136-28.7
 ROWS = f"{JOINT_ORDER} {ORDER_264} {OF_THE_ISSUERS}".split()
 WRITTEN = Path("docs/law.md").read_text(encoding="utf-8")
 SPLIT = {"R136-12.3a": 2, "R136-A2.cons": 2, "R264-15a": 2, "R264-15c": 2, "R264-21a": 2}
-"""Rows that say two things: to call the partners out and to go; to have a consent and to ask the parents for it;
-whom to tell of the help; the quarter and the half-year."""
+"""Rows that say two things: to call the partners out and to go; to have a consent and to ask the parents for
+it; whom to tell of the help; the quarter and the half-year."""
 
 
 def answers() -> Counter[str]:

@@ -114,6 +114,8 @@ class CaseFactCode(StrEnum):
     MEASURE_ASSIGNED_SOCIAL = "measure.assigned.social"
     MEASURE_ASSIGNED_LEGAL = "measure.assigned.legal"
     MEASURE_COMPLETED = "measure.completed"
+    COMMISSION_TOLD = "commission.told"
+    COMMISSION_NOT_TOLD = "commission.not_told"
     COMMISSION_DECIDED = "commission.decided"
     PARENTS_INFORMED = "parents.informed"
     PARENTS_NOT_INFORMED = "parents.not_informed"

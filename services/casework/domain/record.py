@@ -54,6 +54,7 @@ OF_THE_CENTRE = frozenset(
 REASONED = frozenset(
     {
         "parents.not_informed",
+        "commission.not_told",
         "plan.consent_unobtainable",
     }
 )

@@ -181,7 +181,8 @@ class Rule:
         starts: ``information``: when the obliged body has it from whatever source;
             ``notice``: only when a notice to the obliged body was transmitted (a call-out);
             ``fact``: when one of ``after`` happened, later than the alert.
-        after: fact codes that open it; empty unless ``starts`` is ``fact``.
+        after: fact codes that open it, the only way where ``starts`` is ``fact``; a duty that stands is not
+            opened again.
         evidence: fact codes, any of which meets it.
         lasting: it accompanies the case and ends with it; there is nothing to tick off.
         calls_out: its message calls a body to come, and is sent also to a body that reported:

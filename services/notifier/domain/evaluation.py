@@ -58,7 +58,8 @@ def follow(edition: Edition, facts: Facts, later: Occurrence, calendar: WorkingC
     Its duties are open, not pending: whoever is named took part in the fact. Total, as ``evaluate``.
     """
     situation = Situation.of(edition, facts, calendar, later)
-    standing = _standing(situation, (rule for rule in edition.rules if later.fact in rule.after))
+    opened = (replace(rule, starts="fact") for rule in edition.rules if later.fact in rule.after)
+    standing = _standing(situation, opened)
     return replace(_answer(situation, standing, None), needs_a_person=None)
 
 

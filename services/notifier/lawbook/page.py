@@ -245,11 +245,12 @@ def _condition(condition: Condition) -> str:
 
 
 def _starts(rule: Rule, lawbook: Lawbook) -> str:
+    after = "after: " + " or ".join(lawbook.names.facts[fact].text.en for fact in rule.after)
     if rule.starts == "fact":
-        return "after: " + " or ".join(lawbook.names.facts[fact].text.en for fact in rule.after)
+        return after
     if rule.starts == "notice":
         return "when the message reaches the obliged body"
-    return "when the obliged body has the information"
+    return "when the obliged body has the information" + (f", or {after}" if rule.after else "")
 
 
 def _clock(clock: Clock) -> str:

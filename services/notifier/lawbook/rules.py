@@ -111,10 +111,13 @@ class RuleReader:
         if isinstance(found, dict):
             node = Document(found, f"{self.node.place} › starts")
             after = node.texts("after")
+            also = node.take("or", default=None)
             node.end()
             if not after or not self.names.facts.keys() >= set(after):
                 raise self.node.fail("starts after no fact that facts.yaml names")
-            return "fact", after
+            if also not in {None, "information"}:
+                raise self.node.fail("starts after a fact, or by information; by nothing else")
+            return ("information" if also else "fact"), after
         if found not in {"information", "notice"}:
             raise self.node.fail("starts must be information, notice, or after a fact")
         return found, ()

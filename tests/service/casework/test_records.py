@@ -59,6 +59,9 @@ async def case_id(client: Client, bring: Bring, keys: KeyRing, regional_body: He
                 a_duty("R136-12.3a.visit", evidence=("visit.recorded",)): REGIONAL_BODY,
                 a_duty("R136-21", evidence=("assessment.signed",)): REGIONAL_BODY,
                 a_duty("R136-11", evidence=("parents.informed", "parents.not_informed")): REGIONAL_BODY,
+                a_duty(
+                    "R136-12.6.bullying", evidence=("commission.told", "commission.not_told")
+                ): REGIONAL_BODY,
                 a_duty("R136-15b", obliged="internal_affairs", evidence=("offence_check.recorded",)): POLICE,
                 a_duty("R264-16a", obliged="psych_support_centre", evidence=("consultation.held",)): CENTRE,
             },
@@ -176,13 +179,14 @@ async def test_the_centre_closes_a_case_that_the_law_gives_no_coordinator(
     assert [data["by"] for _, data in said] == ([None] if may else [])
 
 
-async def test_a_decision_not_to_tell_the_parents_needs_its_reason(
-    client: Client, case_id: str, regional_body: Headers, told: Told
+@pytest.mark.parametrize("decision", ["parents.not_informed", "commission.not_told"])
+async def test_a_decision_not_to_tell_somebody_needs_its_reason(
+    client: Client, case_id: str, regional_body: Headers, told: Told, decision: str
 ) -> None:
-    refused = await post(client, case_id, regional_body, a_record("parents.not_informed", outcome=None))
+    refused = await post(client, case_id, regional_body, a_record(decision, outcome=None))
     assert refused.status_code == 422
-    assert (await post(client, case_id, regional_body, a_record("parents.not_informed"))).status_code == 201
-    assert [kind for kind, _ in await told()] == ["parents.not_informed.v1"]
+    assert (await post(client, case_id, regional_body, a_record(decision))).status_code == 201
+    assert [data["fact"] for _, data in await told()] == [decision]
 
 
 async def test_a_record_is_superseded_once_and_never_edited(

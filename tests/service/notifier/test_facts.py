@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from common.contracts.casework import CaseFactRecorded
+from common.contracts.vocabulary import Concern
 from common.outbox import OUTBOX
 from common.sealing import SealBroken, seal
 from common.testing import FrozenNow
@@ -68,6 +69,33 @@ async def test_a_visit_meets_the_duty_to_visit_by_its_edition(ledger: Ledger) ->
     assert {(row.actor, row.detail["fact"], row.detail["evidence"]) for row in done} == {
         ("casework", "visit.recorded", str(visit.id))
     }
+
+
+async def test_told_of_bullying_the_commission_has_its_ten_days_and_not_told_it_owes_nothing(
+    ledger: Ledger,
+) -> None:
+    asked, told_no = (ledger.alert(concerns=(Concern.BULLYING,)) for _ in range(2))
+    for alert, code in ((asked, "commission.told"), (told_no, "commission.not_told")):
+        await ledger.take(alert)
+        await tell(ledger, alert.alert_id, code, T0 + HOUR)
+        [decision] = await rows(ledger, obligations, alert_id=alert.alert_id, rule="R136-12.6.bullying")
+        assert (decision.state, decision.met_at) == ("met", T0 + HOUR)
+    assert await rows(ledger, obligations, alert_id=told_no.alert_id, rule="R136-29") == []
+    [owed] = await rows(ledger, obligations, alert_id=asked.alert_id, rule="R136-29")
+    assert (owed.state, owed.starts_at) == ("open", T0 + HOUR)
+    assert owed.obliged_agency_id == ledger.agencies["minors_commission"]
+    await tell(ledger, asked.alert_id, "commission.decided", T0 + 2 * HOUR)
+    [owed] = await rows(ledger, obligations, alert_id=asked.alert_id, rule="R136-29")
+    assert owed.state == "met"
+
+
+async def test_a_commission_that_has_its_duty_already_gets_no_second_one(ledger: Ledger) -> None:
+    alert = ledger.alert(concerns=(Concern.BULLYING, Concern.VIOLENCE))
+    await ledger.take(alert)
+    [before] = await rows(ledger, obligations, alert_id=alert.alert_id, rule="R136-29")
+    await tell(ledger, alert.alert_id, "commission.told", T0 + HOUR)
+    [after] = await rows(ledger, obligations, alert_id=alert.alert_id, rule="R136-29")
+    assert (after.id, after.state, after.starts_at) == (before.id, before.state, before.starts_at)
 
 
 async def test_a_duty_met_late_is_breached_and_stays_so(ledger: Ledger, now: FrozenNow) -> None:

@@ -175,7 +175,8 @@ def test_duties_of_persons_are_answered_for_by_their_agency() -> None:
 def test_bullying_alone_binds_to_8_and_order_506_and_advises_the_rest() -> None:
     evaluation = evaluated(concerns=["bullying"], cyber=True)
     assert rules(evaluation.obligations) == {
-        "R136-8a", "R136-8b", "R136-8c", "R136-9", "R136-15a", "R136-15b", "R136-17", "R136-18", "R136-19",
+        "R136-8a", "R136-8b", "R136-8c", "R136-9", "R136-12.6.bullying", "R136-15a", "R136-15b", "R136-17",
+        "R136-18", "R136-19",
     }  # fmt: skip
     assert {entry.duty.rule: entry.reason for entry in evaluation.advisories} == {
         "R136-12.1": "bullying_not_named",
