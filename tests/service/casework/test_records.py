@@ -20,6 +20,7 @@ from common.sealing import unseal
 from tests.conftest import Callers
 from tests.factories.casework import a_duty, alert_received, obligation_opened
 from tests.service.casework.conftest import POLICE, REGIONAL_BODY, Bring
+from tests.service.casework.test_joining import joined
 
 Client = httpx2.AsyncClient
 Headers = dict[str, str]
@@ -177,6 +178,24 @@ async def test_the_centre_closes_a_case_that_the_law_gives_no_coordinator(
     assert [data["fact"] for _, data in said] == (["case.closed"] if may else [])
     # Said for everybody in the case, so it ends what the executive body owes as well.
     assert [data["by"] for _, data in said] == ([None] if may else [])
+
+
+async def test_the_centre_closes_its_own_alert_and_is_not_told_that_it_is_joined(
+    client: Client, bring: Bring, keys: KeyRing, centre: Headers, told: Told
+) -> None:
+    first, second = uuid4(), uuid4()
+    lasting = {"due_at": None, "breach_at": None, "evidence": ("case.closed",)}
+    help_, part = a_duty("R136-17", **lasting), a_duty("R264-8.5", obliged="psych_support_centre", **lasting)
+    await bring(
+        alert_received(first),
+        alert_received(second, concerns=("crisis",)),
+        obligation_opened(keys, first, {help_: REGIONAL_BODY}),
+        obligation_opened(keys, second, {part: CENTRE}),
+        joined(first, second),
+    )
+    [case] = (await client.get("/v1/cases", headers=centre)).json()["items"]
+    assert (await post(client, case["id"], centre, a_record("case.closed"))).status_code == 201
+    assert [data["alert_ids"] for _, data in await told()] == [[str(second)]]
 
 
 @pytest.mark.parametrize("decision", ["parents.not_informed", "commission.not_told"])
