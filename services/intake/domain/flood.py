@@ -13,7 +13,14 @@ SOURCE_MOST: Final = 5
 WORDS_WINDOW: Final = timedelta(hours=1)
 WORDS_MOST: Final = 2
 """So many reports with the very same words in ``WORDS_WINDOW`` go their way."""
+SHORTEST_WORDS: Final = 40
+"""Letters of a narrative below which equal words are no copy: children in need write the same few words."""
 LONGEST_WINDOW: Final = max(SOURCE_WINDOW, WORDS_WINDOW)
+
+
+def has_words(narrative: str | None) -> bool:
+    """Whether a report says so much that the same again is a copy; one that only ticks boxes never is."""
+    return narrative is not None and len("".join(narrative.split())) >= SHORTEST_WORDS
 
 
 def is_flood(*, from_source: int, same_words: int) -> bool:

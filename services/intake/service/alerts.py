@@ -16,7 +16,7 @@ from common.timing import Now
 from intake import repository
 from intake.domain import report as reports
 from intake.domain.conflict import excluded, marks_of
-from intake.domain.flood import LONGEST_WINDOW, SOURCE_WINDOW, WORDS_WINDOW, is_flood
+from intake.domain.flood import LONGEST_WINDOW, SOURCE_WINDOW, WORDS_WINDOW, has_words, is_flood
 from intake.domain.matching import match_terms
 from intake.domain.number import new_number, new_receipt_code
 from intake.domain.report import Report
@@ -126,7 +126,8 @@ async def receive_report(
     if first is not None:
         return first, None
     source_token = seals.trace_token("source", source)
-    words = seals.trace_token("words", report.canonical)
+    said = report.canonical if has_words(report.narrative) else alert_id.bytes
+    words = seals.trace_token("words", said)
     clustered = is_flood(
         from_source=await repository.count_traces(session, source=source_token, since=now - SOURCE_WINDOW),
         same_words=await repository.count_traces(session, words=words, since=now - WORDS_WINDOW),

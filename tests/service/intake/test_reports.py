@@ -79,8 +79,19 @@ async def test_a_burst_from_one_source_is_kept_together_and_nothing_is_lost(
 
 async def test_the_same_words_from_everywhere_are_kept_together(intake: Intake) -> None:
     for number in range(WORDS_MOST + 1):
-        await tell(intake, f"{number:032x}", narrative="the very same")
+        await tell(
+            intake, f"{number:032x}", narrative="the very same words that somebody sends again and again"
+        )
     assert await clustered(intake) == [False] * WORDS_MOST + [True]
+
+
+@pytest.mark.parametrize("body", [{}, {"narrative": "Помогите, меня бьют"}])
+async def test_children_who_write_the_same_few_words_are_no_flood(
+    intake: Intake, body: dict[str, Any]
+) -> None:
+    for number in range(WORDS_MOST + 3):
+        await tell(intake, f"{number:032x}", **body)
+    assert await clustered(intake) == [False] * (WORDS_MOST + 3)
 
 
 async def test_what_the_guard_counted_is_forgotten(intake: Intake, now: FrozenNow) -> None:
