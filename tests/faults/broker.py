@@ -67,7 +67,7 @@ def connections_closed(scene: Scene) -> None:
     closed = 0
     for _ in range(5 if scene.is_full else 2):
         for one in scene.manage("GET", "/api/connections"):
-            # It may have gone by itself; and on a busy machine the answer outlasts our patience, not the deed.
+            # It may have gone by itself; and on a busy machine the answer, not the deed, takes too long.
             with suppress(HTTPError, TimeoutError):
                 scene.manage("DELETE", f"/api/connections/{quote(one['name'], safe='')}")
                 closed += 1
