@@ -121,18 +121,18 @@ def _reasons(line: dict[str, Any]) -> list[str]:
 
 def _kills(record: Record) -> list[str]:
     rounds = [line for line in record.lines() if line["fault"] == "kills"]
-    head = ["| round of kills | kills | accepted | lost | misrouted | repeats | changed id | min | |"]
-    lines = [*head, "|---|---|---|---|---|---|---|---|---|"]
+    head = ["| round of kills | kills | accepted | lost | misrouted | repeats | changed id | min | of | |"]
+    lines = [*head, "|---|---|---|---|---|---|---|---|---|---|"]
     for one in rounds:
         minutes = sum(one["seconds"].values()) / 60
         word = "good" if one["good"] else "**not good**"
         lines.append(
             f"| {one['number']} | {one['kills']} | {one['accepted']} | {one['lost']} | {one['misrouted']} "
-            f"| {one['repeats']} | {one['changed_id']} | {minutes:.1f} | {word} |"
+            f"| {one['repeats']} | {one['changed_id']} | {minutes:.1f} | {one['version']} | {word} |"
         )
     sums = {name: sum(one[name] for one in rounds) for name in ("kills", "accepted", "lost", "misrouted")}
     lines.append(
-        f"| all | {sums['kills']} | {sums['accepted']} | {sums['lost']} | {sums['misrouted']} | | | | |"
+        f"| all | {sums['kills']} | {sums['accepted']} | {sums['lost']} | {sums['misrouted']} | | | | | |"
     )
     return lines
 
