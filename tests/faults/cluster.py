@@ -21,6 +21,7 @@ from tests.acceptance.kill.stage import Stage
 from tests.acceptance.spread import PROCESSES, SpreadHouse
 from tests.faults.kills import figures
 from tests.faults.record import Record
+from tests.faults.weighing import compare_rows, weigh
 from tests.parts import packages
 from tests.parts.cluster import Cluster
 from tests.parts.postgres import Postgres
@@ -41,12 +42,15 @@ class _Plain(SpreadHouse):
             self._spawn(process)
         self.wait_ready()
 
+    def database(self, service: str) -> str:
+        return self._environment[f"{service.upper()}_DATABASE_URL"]
+
     def log(self, service: str, role: str) -> str:
         return (self.output / f"{service}-{role}.log").read_text()
 
 
-def play(folder: Path, alerts: int) -> tuple[Verdict, int, dict[str, float], dict[str, int]]:
-    """One story; the verdict, how many alerts were accepted, what took how long, and connections made."""
+def play(folder: Path, alerts: int) -> tuple[Verdict, int, dict[str, float], dict[str, int], list[str]]:
+    """One story: the verdict, alerts accepted, what took how long, connections made, laws broken."""
     packages.ensure_postgres()
     packages.ensure_rabbit()
     postgres, cluster = Postgres(folder / "pg"), Cluster(folder / "rabbit")
@@ -69,13 +73,15 @@ def play(folder: Path, alerts: int) -> tuple[Verdict, int, dict[str, float], dic
             began = time.monotonic()
             verdict = stage.settled(within=SETTLE_SECONDS)
             seconds["to settle"] = time.monotonic() - began
+            broken = weigh(house.url, house.home)
+            compare_rows(stage, house.database("notifier"), verdict)
         if not cut:
             raise AssertionError("the others never gave the suspended node up: nothing was cut off")
         connected = {
             f"{service} {role}": house.log(service, role).count('"event": "broker_connected"')
             for service, role in PROCESSES
         }
-        return verdict, reporter.accepted, seconds, connected
+        return verdict, reporter.accepted, seconds, connected, broken
     finally:
         if house is not None:
             house.stop()
@@ -125,16 +131,16 @@ def main() -> int:
     alerts = parser.parse_args().alerts
     folder = reachable_folder("cluster")
     try:
-        verdict, accepted, seconds, connected = play(folder, alerts)
+        verdict, accepted, seconds, connected, broken = play(folder, alerts)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    good = verdict.clean and accepted == alerts
+    good = verdict.clean and accepted == alerts and not broken
     kept = figures(verdict) | {"accepted": accepted}
-    Record().append("cluster", 0, good=good, seconds=seconds, connected=connected, **kept)
+    Record().append("cluster", 0, good=good, seconds=seconds, connected=connected, broken=broken, **kept)
     took = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
     sys.stdout.write(
         f"{'good' if good else 'NOT GOOD'}: three nodes, one killed, one suspended, one cut off:"
-        f" {accepted} of {alerts} accepted; {verdict}; {took}; connections {connected}\n"
+        f" {accepted} of {alerts} accepted; {verdict}; {broken or ''} {took}; connections {connected}\n"
     )
     return 0 if good else 1
 

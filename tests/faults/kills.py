@@ -1,7 +1,8 @@
 """Rounds of random kills: each a house of its own, a story of its own, and a line in a file that stays.
 
 A round reports its alerts as fast as the house bears, while processes, PostgreSQL and RabbitMQ are ended
-with ``kill -9``; it ends when everything that is due has come, and is judged from two logs outside of it.
+with ``kill -9``; it ends when everything that is due has come, and is judged from two logs outside of it
+and from its own rows.
 """
 
 import shutil
@@ -17,6 +18,7 @@ from tests.acceptance.kill.client import Reporter
 from tests.acceptance.kill.stage import Stage
 from tests.acceptance.kill.supervisor import Killer, Revived, Supervisor, Target
 from tests.faults.record import Record
+from tests.faults.weighing import compare_rows, weigh
 from tests.parts import packages
 from tests.parts.compose import ComposeHouse
 
@@ -67,12 +69,14 @@ class Round:
     failed_tries: int
     seconds: dict[str, float]
     failure: Exception | None
+    broken: list[str]
 
     @property
     def good(self) -> bool:
         kills = sum(self.struck.values())
         return (
             self.failure is None
+            and not self.broken
             and kills == self.size.kills
             and self.verdict.accepted == self.size.alerts
             and self.verdict.clean
@@ -82,7 +86,8 @@ class Round:
         kills = f"{sum(self.struck.values())} kills {self.struck}"
         seconds = ", ".join(f"{name} {value:.0f} s" for name, value in self.seconds.items())
         failed = f"; {self.failure!r}" if self.failure else ""
-        return f"{kills}; {self.failed_tries} failed tries; {self.verdict}; {seconds}{failed}"
+        broken = f"; {self.broken}" if self.broken else ""
+        return f"{kills}; {self.failed_tries} failed tries; {self.verdict}; {seconds}{failed}{broken}"
 
 
 def play(folder: Path, size: Size, seed: int) -> Round:
@@ -107,6 +112,8 @@ def play(folder: Path, size: Size, seed: int) -> Round:
             for one in parts:
                 one.wait()
             verdict = stage.settled(within=STALL_SECONDS)
+            broken = weigh(house.url, folder)
+        compare_rows(stage, house.postgres.url_for("notifier"), verdict)
     settled = time.monotonic()
     return Round(
         size=size,
@@ -116,6 +123,7 @@ def play(folder: Path, size: Size, seed: int) -> Round:
         failed_tries=reporter.failed_tries,
         seconds={"starting": ready - began, "killing": told - ready, "settling": settled - told},
         failure=killer.failure,
+        broken=broken,
     )
 
 
@@ -153,6 +161,7 @@ def run_rounds(record: Record, size: Size, rounds: int) -> bool:
             failed_tries=played.failed_tries,
             seconds={name: round(value, 1) for name, value in played.seconds.items()},
             failure=repr(played.failure) if played.failure else None,
+            broken=played.broken,
             **figures(played.verdict),
         )
         sys.stdout.write(f"round {number}: {'good' if played.good else 'NOT GOOD'}: {played}\n")

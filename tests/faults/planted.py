@@ -15,6 +15,7 @@ PLANTED = {
     "no reaping": "workers killed while they send",
     "any receipt": "agencies that lie",
     "no reconciler": "database restored from an older backup",
+    "sends once": "backends ended",
 }
 """By protection: the fault that must be noticed without it."""
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dabyl.calls import CallRefused, Calls, HouseAway
 from tests.acceptance.kill.checker import Verdict
 from tests.faults.catalogue import FAULTS, Fault
 from tests.faults.kills import figures
 from tests.faults.record import Record
 from tests.faults.scene import Scene, scene_in
+from tests.faults.weighing import compare_rows, weigh
 
 EVERY = 0.3
-LEDGER_SECONDS = 90.0
 
 
 @dataclass
@@ -79,32 +78,12 @@ def play(scene: Scene, fault: Fault, *, within: float | None = None) -> Story:
         broken.append(f"only {reporter.accepted} of {count} accepted")
     if fault.within is not None and latency > fault.within:
         broken.append(f"the police waited {latency:.1f} s")
-    broken += weigh(scene)
+    broken += weigh(scene.house.url, scene.folder)
+    compare_rows(scene.stage, scene.house.postgres.url_for("notifier"), verdict)
     return Story(
         fault, verdict, reporter.accepted, reporter.failed_tries, time.monotonic() - began, latency,
         list(scene.notes), failure, broken,
     )  # fmt: skip
-
-
-def weigh(scene: Scene) -> list[str]:
-    """The laws of the house's own ledger that do not hold, once it had time to come to rest.
-
-    What no log outside shows: an attempt row for each try (I4), each act on record (I6), nothing asleep (I1).
-    """
-    calls = Calls(scene.house.url, scene.folder)
-    give_up = time.monotonic() + LEDGER_SECONDS
-    try:
-        while True:
-            try:
-                balance = calls.get("/v1/conservation", token=calls.token(role="operator"), scope="whole")
-                broken = [f"{one['law']}: {one['count']}" for one in balance["imbalances"]]
-            except (HouseAway, CallRefused) as error:
-                broken = [f"the ledger cannot be weighed: {error!r}"]
-            if not broken or time.monotonic() > give_up:
-                return broken
-            time.sleep(2)
-    finally:
-        calls.close()
 
 
 def play_all(

@@ -71,6 +71,18 @@ def _no_reconciler() -> None:
     _replace(Reconciler, "pass_once", nothing)
 
 
+def _sends_twice() -> None:
+    from notifier.adapters.webhook import Webhook  # noqa: PLC0415  # only where it is planted
+
+    once = Webhook.send
+
+    async def twice(self: Webhook, parcel: Any, *, now: datetime) -> Any:
+        await once(self, parcel, now=now)
+        return await once(self, parcel, now=now)
+
+    _replace(Webhook, "send", twice)
+
+
 PLANTS = {
     "own clock": ("", _own_clock),
     "no doors": ("", _no_doors),
@@ -78,6 +90,7 @@ PLANTS = {
     "no scan": ("notifier", _no_scan),
     "no reaping": ("notifier", _no_reaping),
     "any receipt": ("notifier", _any_receipt),
+    "sends once": ("notifier", _sends_twice),
 }
 """By name: the only service that has it, if it is not common to all, and how it is taken away."""
 

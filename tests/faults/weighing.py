@@ -1,0 +1,45 @@
+"""The house judged by its own rows once it came to rest: its ledger's laws, and what agencies heard."""
+
+import time
+from pathlib import Path
+
+from dabyl.calls import CallRefused, Calls, HouseAway
+from tests.acceptance.kill.checker import Verdict, read_agency_log
+from tests.acceptance.kill.ledger import compare, read_ledger
+from tests.acceptance.kill.stage import Stage
+
+LEDGER_SECONDS = 90.0
+
+
+def weigh(url: str, folder: Path) -> list[str]:
+    """The laws of the house's own ledger that do not hold.
+
+    What no log outside shows: no row forgotten or asleep (I1), each notice planned on record.
+
+    Args:
+        url: the gateway.
+        folder: where ``bootstrap.json`` lies.
+    """
+    calls = Calls(url, folder)
+    give_up = time.monotonic() + LEDGER_SECONDS
+    try:
+        while True:
+            try:
+                balance = calls.get("/v1/conservation", token=calls.token(role="operator"), scope="whole")
+                broken = [f"{one['law']}: {one['count']}" for one in balance["imbalances"]]
+            except (HouseAway, CallRefused) as error:
+                broken = [f"the ledger cannot be weighed: {error!r}"]
+            if not broken or time.monotonic() > give_up:
+                return broken
+            time.sleep(2)
+    finally:
+        calls.close()
+
+
+def compare_rows(stage: Stage, database: str, verdict: Verdict) -> None:
+    """Add to the verdict where the rows and what agencies heard do not agree (I2, I4, I7).
+
+    Args:
+        database: notifier's, as SQLAlchemy names it.
+    """
+    compare(read_agency_log(stage.agency_log), read_ledger(database), verdict)
