@@ -12,7 +12,7 @@ from notifier.repository import ladders as ladder_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
-from notifier.service.escalation import climb_dead
+from notifier.service.escalation import climb_dead, end_dead
 from notifier.service.transmission import note_moved
 
 RETRY_AFTER = timedelta(minutes=5)
@@ -51,6 +51,7 @@ async def take_bounce(
     await add_acts(session, acts)
     if state is State.DEAD:
         await note_moved(session, [moved], "failed", now=now)
-    await climb_dead(session, desk, [moved], now=now)
+    climb = end_dead if state is State.DEAD else climb_dead
+    await climb(session, desk, [moved], now=now)
     log.warning("delivery_bounced", delivery_id=str(delivery_id), count=len(reopened))
     return True

@@ -10,11 +10,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from common.contracts.notifier import EscalationRaised
 from common.db import Session
 from common.ids import new_id
-from common.outbox import add as publish
-from common.telemetry import log
 from notifier.domain.delivery import OPEN, Fact, Reason, State, step
 from notifier.domain.escalation import OWN, Rung, climb
 from notifier.domain.planning import PlannedDelivery
@@ -36,7 +33,8 @@ from notifier.repository.directory import (
     find_superiors,
 )
 from notifier.repository.overdue import Overdue
-from notifier.repository.records import act, add_acts, add_escalations
+from notifier.repository.records import act, add_acts
+from notifier.service.calling import call_operator, raise_alarms
 from notifier.service.desk import Desk
 from notifier.service.exclusions import Pair, shut_out
 from notifier.service.notices import write
@@ -74,11 +72,25 @@ async def climb_silent(session: Session, desk: Desk, *, now: datetime, among: Am
     return len(rows)
 
 
-async def climb_dead(session: Session, desk: Desk, died: Sequence[Moved], *, now: datetime) -> None:
-    """A way died: its agency's next rung is climbed at once, not at its turn; first ways must be locked."""
+async def climb_dead(session: Session, desk: Desk, died: Sequence[Moved], *, now: datetime) -> set[UUID]:
+    """A way failed: its agency's next rung is climbed at once, not at its turn; first ways must be locked.
+
+    Returns:
+        First ways for which the operator was called.
+    """
     firsts = {each.carrier_id for each in died if each.alert_id is not None and not each.answers_silence}
     rows = await overdue_rows.lock_deliveries(session, firsts)
-    await escalate(session, desk, rows, DEAD, now=now, at_once=True)
+    return await escalate(session, desk, rows, DEAD, now=now, at_once=True)
+
+
+async def end_dead(session: Session, desk: Desk, died: Sequence[Moved], *, now: datetime) -> None:
+    """A way will not come back: besides the climb a person is told, who alone can mend an address.
+
+    Also of a superior body's way, behind which nobody climbs; first ways must be locked.
+    """
+    called = await climb_dead(session, desk, died, now=now)
+    for carrier_id in sorted({each.carrier_id for each in died} - called):
+        await call_operator(session, carrier_id, DEAD, now=now)
 
 
 async def escalate(
@@ -89,7 +101,7 @@ async def escalate(
     *,
     now: datetime,
     at_once: bool = False,
-) -> None:
+) -> set[UUID]:
     """Climb what is due for each of these first ways, and say when it is looked at again.
 
     What is still being sent keeps its own wake-up: an alarm must not hold up an attempt. Rows that are
@@ -97,6 +109,9 @@ async def escalate(
 
     Args:
         at_once: climb the next rung whatever the hour of its turn.
+
+    Returns:
+        First ways for which the operator was called.
     """
     silent = [
         row
@@ -105,8 +120,9 @@ async def escalate(
         and row.escalates_id is None
         and (row.state in OPEN or row.state is State.DEAD)
     ]
+    called: set[UUID] = set()
     if not silent:
-        return
+        return called
     # Under their locks: a body above that is shut out meanwhile is seen here, or sees our notice.
     known = sorted({row.alert_id for row in silent if row.alert_id is not None})
     alerts = [await alert_rows.lock_alert(session, alert_id) for alert_id in known]
@@ -121,7 +137,12 @@ async def escalate(
     for alert in filter(None, alerts):
         for row in silent:
             if row.alert_id == alert.id:
-                await _climb(session, desk, alert, row, surroundings, reason, now=now, at_once=at_once)
+                rungs = await _climb(
+                    session, desk, alert, row, surroundings, reason, now=now, at_once=at_once
+                )
+                if Rung.OPERATOR in rungs:
+                    called.add(row.delivery_id)
+    return called
 
 
 class Silent(Protocol):
@@ -193,7 +214,7 @@ async def _climb(
     *,
     now: datetime,
     at_once: bool,
-) -> None:
+) -> tuple[Rung, ...]:
     policy = desk.policies[row.urgency]
     since = row.silent_since or row.planned_at
     climbed = surroundings.climbed.get(row.delivery_id, ())
@@ -246,62 +267,7 @@ async def _climb(
             }
         )
     await raise_alarms(session, alarms, now=now)
-
-
-async def call_operator(session: Session, delivery_id: UUID, reason: str, *, now: datetime) -> None:
-    """An alarm at the operator's rung, past all others: nobody of the agency will take this on."""
-    for row in await overdue_rows.lock_deliveries(session, {delivery_id}):
-        if row.alert_id is None:
-            continue
-        level = row.escalation_level + 1
-        await delivery_rows.set_delivery(session, row.delivery_id, {"escalation_level": level})
-        alarm = {
-            "id": new_id(),
-            "delivery_id": row.delivery_id,
-            "alert_id": row.alert_id,
-            "level": level,
-            "reason": reason,
-            "raised_at": now,
-            "rung": Rung.OPERATOR.value,
-            "climbed_id": None,
-        }
-        await raise_alarms(session, [alarm], now=now)
-
-
-async def raise_alarms(session: Session, alarms: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
-    """Write alarms down and tell of them."""
-    await add_escalations(session, alarms)
-    for alarm in alarms:
-        event = EscalationRaised(
-            delivery_id=alarm["delivery_id"],
-            alert_id=alarm["alert_id"],
-            level=alarm["level"],
-            rung=alarm["rung"],
-            raised_at=now,
-        )
-        await publish(session, event, subject=alarm["alert_id"], now=lambda: now)
-        log.warning(
-            "escalation_raised",
-            delivery_id=str(alarm["delivery_id"]),
-            escalation_level=alarm["level"],
-            rung=alarm["rung"],
-            reason=alarm["reason"],
-        )
-    await add_acts(
-        session,
-        [
-            act(
-                "escalation.raised",
-                at=now,
-                alert_id=alarm["alert_id"],
-                subject_id=alarm["delivery_id"],
-                level=alarm["level"],
-                rung=alarm["rung"],
-                reason=alarm["reason"],
-            )
-            for alarm in alarms
-        ],
-    )
+    return rungs
 
 
 async def _add_rung(

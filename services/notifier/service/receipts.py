@@ -27,8 +27,9 @@ from notifier.repository import receipts as receipt_rows
 from notifier.repository.claims import Moved
 from notifier.repository.receipts import Addressed
 from notifier.repository.records import act, add_acts, add_security_event
+from notifier.service.calling import call_operator
 from notifier.service.desk import Desk
-from notifier.service.escalation import REJECTED, call_operator, end_silence
+from notifier.service.escalation import REJECTED, end_silence
 from notifier.service.exclusions import is_shut_out
 from notifier.service.grants import receipt_aad
 from notifier.service.known import note_known

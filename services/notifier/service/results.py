@@ -14,7 +14,7 @@ from notifier.repository import claims
 from notifier.repository import ladders as ladder_rows
 from notifier.repository.claims import Claimed, Result
 from notifier.service.desk import Desk
-from notifier.service.escalation import climb_dead
+from notifier.service.escalation import end_dead
 from notifier.service.known import note_known
 from notifier.service.transmission import holders_informed, note_moved
 
@@ -72,7 +72,7 @@ async def write_results(session: Session, desk: Desk, results: Sequence[Result],
         await note_known(session, late, "transmitted_at", now=now)
     if died:
         await note_moved(session, died, "failed", now=now)
-        await climb_dead(session, desk, died, now=now)
+        await end_dead(session, desk, died, now=now)
 
 
 def record(telemetry: Telemetry, one: Claimed, answer: Answer, began_ns: int) -> None:

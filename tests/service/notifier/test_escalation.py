@@ -14,10 +14,12 @@ from common.contracts.registry import EndpointRevoked
 from common.telemetry import Telemetry
 from common.testing import FrozenNow
 from common.timing import Now
+from notifier.domain.bounce import Bounce
 from notifier.domain.conservation import Law
 from notifier.domain.escalation import Rung
 from notifier.models import deliveries, escalations, notices, obligations, receipts
 from notifier.service import conservation
+from notifier.service.bounces import take_bounce
 from tests.factories.notifier import (
     T0,
     Ledger,
@@ -264,6 +266,22 @@ async def test_a_superior_answers_for_itself_only(house: House, now: FrozenNow) 
     assert [rung for rung, _ in await alarms(ledger, first.id)] == [3, 4]
 
 
+async def test_a_person_is_told_when_the_way_to_a_superior_is_gone(house: House, now: FrozenNow) -> None:
+    ledger = house.ledger
+    await with_superior(ledger)
+    await ledger.take(ledger.alert())
+    first = await first_way(ledger)
+    now.at = T0 + minutes(2)
+    await turner(ledger)()
+    above = (await ladder(ledger, first.id))[3]
+    await house.client.get("/v1/inbox", headers=house.as_agency("prosecutor"))
+    async with ledger.db.transaction() as session:
+        assert await take_bounce(session, ledger.desk, above.id, Bounce("5.1.1", is_unknown=True), now=now())
+    assert (await rows(ledger, deliveries, id=above.id))[0].state == "dead"
+    called = sorted(await rows(ledger, escalations, delivery_id=first.id), key=lambda row: row.level)
+    assert [(row.rung, row.reason) for row in called] == [(3, "silence"), (4, "dead")]
+
+
 async def test_who_is_shut_out_is_not_told_of_a_subordinates_silence(ledger: Ledger, now: FrozenNow) -> None:
     superior = await with_superior(ledger)
     await ledger.take(ledger.alert(implicated=(superior,)))
@@ -306,8 +324,9 @@ async def test_a_dead_way_climbs_at_once_and_the_next_one_proves_the_sending(
             await eventually(lambda: rows(live, deliveries, rung=1, state="transmitted"))
     first = await first_way(live)
     assert first.state == "dead"
-    [alarm] = await rows(live, escalations, delivery_id=first.id)
-    assert (alarm.rung, alarm.reason) == (1, "dead")
+    # The next machine has it at once; the address that is gone needs a person all the same.
+    alarms = sorted(await rows(live, escalations, delivery_id=first.id), key=lambda row: row.level)
+    assert [(alarm.rung, alarm.reason) for alarm in alarms] == [(1, "dead"), (4, "dead")]
     [said] = second.requests
     assert verified(said, live.secrets[endpoint])["notice"] == first.notice_no
     carried = await rows(live, obligations, delivery_id=first.id)
