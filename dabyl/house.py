@@ -19,7 +19,7 @@ from common.bus.memory import MemoryBus
 from common.keys import KeyRing
 from common.migrating import upgrade
 from common.parts import Parts, Service
-from common.runtime import listen, run_both, serve
+from common.runtime import listen, run_both, serve, settle_heap
 from common.settings import ServiceSettings
 from common.telemetry import log
 from dabyl.traces import TraceStore
@@ -89,6 +89,7 @@ class House:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Answer until stopped; then finish what is in hand, in order."""
+        settle_heap()
         app = self._traces.routes()
         tracing_stop = asyncio.Event()
         tracing = asyncio.create_task(serve(app, tracing_stop, [self._trace_socket]))  # type: ignore[arg-type]  # any ASGI app

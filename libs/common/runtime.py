@@ -6,6 +6,7 @@ survived by the tables.
 
 import asyncio
 import contextlib
+import gc
 import resource
 import signal
 import socket
@@ -43,6 +44,8 @@ AWAY_SECONDS = 0.3
 """Pause before a database that was away when the process started is asked again."""
 EVENTS_IN_HAND = 64
 """As many as share a transaction. Not more: a process that dies again and again spends their limit."""
+COLLECT_AFTER = (10_000, 20, 20)
+"""Python's own 700 lets the collector look at the rows of every batch while they are in use."""
 
 
 class _Server(uvicorn.Server):
@@ -75,6 +78,17 @@ async def serve(app: FastAPI, stop: asyncio.Event, sockets: Sequence[socket.sock
     stopping.cancel()
     stop.set()
     await serving
+
+
+def settle_heap() -> None:
+    """Leave out of garbage collection what was built so far: it lives as long as the process.
+
+    A full collection stops everything, also what a child waits for, while it looks at a hundred thousand
+    modules, models and statements (measured: up to 80 ms on a quiet machine).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -259,6 +273,7 @@ async def _main(
         service = build(settings, parts)
         if role.startswith("topology "):
             return await _topology(role.removeprefix("topology "), service, settings, parts, stop)
+        settle_heap()
         await parts.bus.start()
         sockets = [listen(settings.host, settings.port)]
         log.info("started", service=name, role=role, port=sockets[0].getsockname()[1])

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -70,8 +71,9 @@ def traceparent_of(span: Span) -> str | None:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
+@lru_cache(maxsize=2048)
 def context_of(traceparent: str | None) -> Context | None:
-    """The context that a stored ``traceparent`` names."""
+    """The context that a stored ``traceparent`` names; all that follows from one alert asks for the same."""
     return propagate.extract({"traceparent": traceparent}) if traceparent else None
 
 
