@@ -79,7 +79,12 @@ def play(scene: Scene, fault: Fault, *, within: float | None = None) -> Story:
     if fault.within is not None and latency > fault.within:
         broken.append(f"the police waited {latency:.1f} s")
     broken += weigh(scene.house.url, scene.folder)
-    compare_rows(scene.stage, scene.house.postgres.url_for("notifier"), verdict)
+    compare_rows(
+        scene.stage,
+        scene.house.postgres.url_for("notifier"),
+        verdict,
+        within=fault.settle if within is None else within,
+    )
     return Story(
         fault, verdict, reporter.accepted, reporter.failed_tries, time.monotonic() - began, latency,
         list(scene.notes), failure, broken,

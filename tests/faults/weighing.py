@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from dabyl.calls import CallRefused, Calls, HouseAway
-from tests.acceptance.kill.checker import Verdict, read_agency_log
-from tests.acceptance.kill.ledger import compare, read_ledger
+from tests.acceptance.kill.checker import Verdict, read_agency_log, read_client_log
+from tests.acceptance.kill.ledger import compare, read_known, read_ledger
 from tests.acceptance.kill.stage import Stage
 
 LEDGER_SECONDS = 90.0
@@ -36,10 +36,17 @@ def weigh(url: str, folder: Path) -> list[str]:
         calls.close()
 
 
-def compare_rows(stage: Stage, database: str, verdict: Verdict) -> None:
-    """Add to the verdict where the rows and what agencies heard do not agree (I2, I4, I7).
+def compare_rows(stage: Stage, database: str, verdict: Verdict, *, within: float = LEDGER_SECONDS) -> None:
+    """Add to the verdict where the rows and what agencies heard do not agree (I1, I2, I4, I7).
 
     Args:
         database: notifier's, as SQLAlchemy names it.
+        within: seconds in which every accepted alert must be in the rows, whoever was told of it already.
     """
+    accepted = {alert for one in read_client_log(stage.client_log) for _, alert in one.answers}
+    give_up = time.monotonic() + within
+    while (forgotten := accepted - read_known(database)) and time.monotonic() < give_up:
+        time.sleep(2)
+    for alert in sorted(forgotten):
+        verdict.found("forgotten", f"alert {alert} was accepted and is in no row")
     compare(read_agency_log(stage.agency_log), read_ledger(database), verdict)

@@ -72,6 +72,22 @@ def _got_through(before: Attempt, after: Attempt) -> bool:
     )
 
 
+def read_known(url: str) -> frozenset[str]:
+    """Alerts that notifier has, by the ids that their reporter was given."""
+    found: set[str] = set()
+
+    async def read() -> None:
+        connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=20)
+        try:
+            rows = await connection.fetch("SELECT handle FROM alert_handles WHERE is_reporter = 'y'")
+        finally:
+            await connection.close()
+        found.update(str(row["handle"]) for row in rows)
+
+    outside_any_loop(read())
+    return frozenset(found)
+
+
 def read_ledger(url: str) -> dict[str, Entry]:
     """Every delivery to a body that is known, with its attempts in order.
 
