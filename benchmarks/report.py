@@ -89,8 +89,9 @@ def _hanging(one: dict[str, Any]) -> str:
     return (
         f"**One agency hangs** (accepts, never answers): the other seven get {hangs['per_second']:.0f} deliveries/s"
         f" instead of {calm['per_second']:.0f}; at 10 alerts/s the last of the seven comes after"
-        f" {hangs['last_p50']:.0f} / {hangs['last_p99']:.0f} ms (p50 / p99) instead of"
-        f" {calm['last_p50']:.0f} / {calm['last_p99']:.0f}. Two houses in turn, three rounds."
+        f" {hangs['last_p50']:.0f} / {hangs['last_p90']:.0f} / {hangs['last_p99']:.0f} ms (p50 / p90 / p99) instead of"
+        f" {calm['last_p50']:.0f} / {calm['last_p90']:.0f} / {calm['last_p99']:.0f}. Two houses in turn,"
+        f" {one['blocks']} blocks of 4 s each; in brackets above, where nine of ten drawings of whole blocks lie."
     )
 
 

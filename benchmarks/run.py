@@ -105,7 +105,7 @@ class Run:
                 for recipe in RECIPES
             ),
             Part("growth", lambda: self._keep("growth", growth.measure(self, scale=0.1 if self.quick else 1)), 200),
-            Part("hanging", lambda: self._keep("hanging", scenarios.hanging(self, pace)), 150),
+            Part("hanging", lambda: self._keep("hanging", scenarios.hanging(self, pace)), 260),
             Part("dead", lambda: self._keep("dead", scenarios.dead(self, pace)), 100),
             Part("workers", lambda: self._keep("workers", scenarios.workers(self, pace)), 120),
             Part("embedded", self._embedded, 100),

@@ -9,6 +9,7 @@ import socket
 import statistics
 import time
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -19,7 +20,7 @@ from benchmarks.client import burst, paced, request
 from benchmarks.job import AGENCIES, FAN_OUT
 from benchmarks.measuring import Meter
 from benchmarks.ours import Spread
-from benchmarks.running import at, measure_burst, measure_light
+from benchmarks.running import Heard, at, listen_lightly, measure_burst, ratio_within
 from benchmarks.sink import hang
 from tests.parts.process import free_ports
 
@@ -30,40 +31,57 @@ HANGING = AGENCIES[0]
 DEAD = AGENCIES[:3]
 """Three of the ten bodies that are connected."""
 CLIMB_SECONDS = 60.0
+BLOCKS, BLOCK_SECONDS = 14, 4.0
+"""Of light load for each of the two houses."""
 
 
 async def hanging(run: "Run", pace: float) -> dict[str, Any]:
-    """One agency of eight accepts and never answers: what the other seven get, in turn with an undisturbed house."""
+    """One agency of eight accepts and never answers: what the other seven get, in turn with an undisturbed house.
+
+    Latency in many short blocks of each, so that what the machine does meanwhile meets both.
+    """
     [port] = free_ports(1)
     server = await hang(port)
     houses = {
         "undisturbed": run.spread("calm"),
         "hanging": run.spread("hang", others={HANGING: f"http://127.0.0.1:{port}/"}),
     }
-    alerts, seconds = int(200 * pace), 10 * pace
+    alerts, blocks = int(200 * pace), int(BLOCKS * pace)
     rates: dict[str, list[float]] = {name: [] for name in houses}
-    lights: dict[str, list[float]] = {name: [] for name in houses}
+    heard: dict[str, list[Heard]] = {name: [] for name in houses}
+    lasts: dict[str, list[list[float]]] = {}
     try:
         for house in houses.values():
             await _seven(run, house, 30)
         for _ in range(3):
             for name, house in houses.items():
                 rates[name].append(await _seven(run, house, alerts))
-                light = await measure_light(
-                    house, run.sink, seconds=seconds, a_second=10, fan_out=FAN_OUT - 1, without=f"/{HANGING}"
+        for block in range(blocks):
+            for name in sorted(houses, reverse=block % 2 == 1):
+                heard[name].append(
+                    await listen_lightly(
+                        houses[name], run.sink, seconds=BLOCK_SECONDS, a_second=10, quiet=0.7
+                    )
                 )
-                lights[name] += light.lasts
+        for name, house in houses.items():
+            alert_of = await house.fan_out_of()
+            lasts[name] = [
+                [last for _, last in one.times(alert_of, fan_out=FAN_OUT - 1, without=f"/{HANGING}")]
+                for one in heard[name]
+            ]
     finally:
         server.close()
-    found: dict[str, Any] = {
-        name: {
-            "per_second": statistics.median(rates[name]), "alerts": len(lights[name]),
-            "last_p50": at(lights[name], 50), "last_p99": at(lights[name], 99),
-        }
-        for name in houses
-    }  # fmt: skip
-    for key in ("per_second", "last_p50", "last_p99"):
+    found: dict[str, Any] = {"blocks": blocks}
+    for name in houses:
+        whole = list(chain.from_iterable(lasts[name]))
+        found[name] = {
+            "per_second": statistics.median(rates[name]), "alerts": len(whole),
+            "last_p50": at(whole, 50), "last_p90": at(whole, 90), "last_p99": at(whole, 99),
+        }  # fmt: skip
+    for key in ("per_second", "last_p50", "last_p90", "last_p99"):
         found[f"ratio_{key}"] = found["hanging"][key] / found["undisturbed"][key]
+    for percent in (50, 90, 99):
+        found[f"within_p{percent}"] = ratio_within(lasts["hanging"], lasts["undisturbed"], percent)
     return found
 
 

@@ -11,7 +11,7 @@ from benchmarks import report
 from benchmarks.job import AGENCIES, FAN_OUT, an_alert
 from benchmarks.ours import Embedded
 from benchmarks.run import carry_out
-from benchmarks.running import bare_rate, measure_burst, measure_light
+from benchmarks.running import bare_rate, measure_burst, measure_light, ratio_within
 from benchmarks.sink import Sink
 
 
@@ -66,3 +66,12 @@ def test_a_part_that_fails_or_takes_too_long_is_named_and_the_run_goes_on() -> N
 
 def test_an_alert_of_the_job_is_about_a_kilobyte() -> None:
     assert 900 < len(an_alert(1)) < 1300
+
+
+def test_what_the_noise_alone_gives_lies_around_one() -> None:
+    calm = [[10.0 + block % 3 + value % 7 for value in range(40)] for block in range(14)]
+    low, high = ratio_within(calm, calm, 99)
+    assert low <= 1 <= high
+    slow = [[2 * value for value in block] for block in calm]
+    low, high = ratio_within(slow, calm, 99)
+    assert low > 1.5
