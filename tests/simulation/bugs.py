@@ -246,6 +246,8 @@ BUGS: dict[str, Bug] = {
     "a revoked endpoint keeps its leases": Bug({"checks_endpoint": False}, _RevokedKeepsItsLeases),
     "silence after transmission is not watched": Bug(store=_SilenceUnseen),
     "an event takes effect twice": Bug(store=_InboxForgets),
+    "an event is marked and never takes effect": Bug({"effect_in_casework": lambda one: one.int % 7 != 0}),
+    "a withdrawal takes other alerts along": Bug({"is_same_alert": lambda *_: True}),
     "the inbox is marked in a transaction of its own": Bug({"inbox_with_effect": False}),
     "a fact commits without its event": Bug({"events_with_facts": False}),
     "the outbox is marked before the confirm": Bug({"settle_after_confirm": False}),

@@ -30,6 +30,7 @@ class ModelBus:
         self._queues: dict[str, list[Message]] = defaultdict(list)
         self.gates: dict[str, Gate] = defaultdict(Gate)
         self.is_down = False
+        self._coming = 0
         self.drop = self.double = self.unconfirmed = 0.0
         engine.on_crash.append(self._give_back)
 
@@ -90,13 +91,17 @@ class ModelBus:
 
     @property
     def waiting(self) -> int:
-        """Events that nobody has acknowledged."""
-        return sum(len(each) for name, each in self._queues.items() if name.startswith(EVENTS))
+        """Events that nobody has acknowledged, those on their way into a queue included."""
+        return self._coming + sum(len(each) for name, each in self._queues.items() if name.startswith(EVENTS))
 
     def _enqueue(self, queue: str, one: tuple[UUID, tuple[object, ...]]) -> None:
         message = Message(queue, *one)
 
+        is_event = queue.startswith(EVENTS)
+        self._coming += is_event
+
         def arrive() -> None:
+            self._coming -= is_event
             self._queues[queue].append(message)
             self._engine.open(self.gates[queue])
 

@@ -44,9 +44,11 @@ class Decisions:
     # Choices of the actors, which the services make in a line of code each.
     attempt_row_first: bool = True
     is_same_agency: Callable[[Any, Any], bool] = lambda one, other: bool(one == other)
+    is_same_alert: Callable[[Any, Any], bool] = lambda one, other: bool(one == other)
     settle_after_confirm: bool = True
     inbox_before_effect: bool = True
     inbox_with_effect: bool = True
+    effect_in_casework: Callable[[Any], bool] = lambda _event: True
     events_with_facts: bool = True
     lease_must_last: bool = True
     checks_endpoint: bool = True

@@ -5,7 +5,7 @@ agency, and every receipt as it leaves one.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,6 +42,7 @@ class Oracle:
         self.excused: dict[UUID, set[int]] = defaultdict(set)
         self.taken: Counter[UUID] = Counter()
         self.ids: dict[tuple[UUID, UUID, int], tuple[UUID, str]] = {}
+        self.withdrawn: set[UUID] = set()
         self.revoked_at: dict[UUID, float] = {}
         self.address_of: dict[UUID, UUID] = {}
         self.asked_to_wait: dict[UUID, timedelta] = {}
@@ -71,6 +72,8 @@ class Oracle:
             at_risk = self.excused[row.id] or (before is not None and before.state == "waiting")
             if not at_risk:
                 raise Violation("cancelled after it was sent")
+        if row.state == "cancelled" and row.alert not in self.withdrawn:
+            raise Violation("lost: cancelled although its alert stands")
         self._check_wakeup(row)
         if row.state in ("acknowledged", "rejected"):
             status = "rejected" if row.state == "rejected" else "received"
@@ -189,13 +192,18 @@ class Oracle:
 
     # The end
 
-    def conservation(self) -> None:
-        """Planned = final + open, and nothing beside it."""
+    def conservation(self, reported: Collection[tuple[str, UUID]]) -> None:
+        """Planned = final + open, and nothing beside it.
+
+        Args:
+            reported: reader and event of everything that was written to an outbox.
+        """
         self._check_planned()
         self._check_told()
-        for (consumer, event), times in self.effects.items():
+        for reader, event in sorted({*reported, *self.effects}):
+            times = self.effects[reader, event]
             if times != 1:
-                raise Violation(f"inbox: {consumer} took one event {times} times ({event})")
+                raise Violation(f"inbox: {reader} took one event {times} times ({event})")
 
     def _check_planned(self) -> None:
         for row in self._store.rows.values():
@@ -224,9 +232,6 @@ class Oracle:
         for row in self._store.rows.values():
             if row.transmitted_at is not None and row.id not in reported:
                 raise Violation("lost: nobody was told that it was transmitted")
-        for (consumer, event), times in self.effects.items():
-            if times != 1:
-                raise Violation(f"inbox: {consumer} took one event {times} times ({event})")
 
     def urgency(self, row: Row) -> None:
         """A delivery is as urgent as its strictest duty."""

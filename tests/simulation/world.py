@@ -185,6 +185,7 @@ class World:
         tried = [one.alert for one in self.store.rows.values() if one.state is State.WAITING and one.attempt]
         if alerts:
             alert = self.dice.choice(tried or alerts)
+            self.oracle.withdrawn.add(alert)
             self._publish(self.intake, event(self, "alert.withdrawn", alert))
 
     def _revoke(self) -> None:
@@ -305,7 +306,8 @@ class World:
         """A consumer with an inbox."""
         if self.rules.inbox_before_effect and not self.casework.first_time("casework", event_id):
             return
-        self.oracle.effects["casework", event_id] += 1
+        if self.rules.effect_in_casework(event_id):
+            self.oracle.effects["casework", event_id] += 1
 
     def plan(
         self, event_id: UUID, payload: tuple[object, ...], worker: Worker | None, *, is_marked: bool = False
@@ -318,7 +320,7 @@ class World:
         self.oracle.effects["notifier", event_id] += 1
         assert isinstance(alert, UUID)
         if kind == "alert.withdrawn":
-            for row in [one for one in store.rows.values() if one.alert == alert]:
+            for row in [one for one in store.rows.values() if self.rules.is_same_alert(one.alert, alert)]:
                 store.cancel(row.id)
             return [], {}
         now = self.engine.now
@@ -577,7 +579,8 @@ class World:
         left = self.unsettled()
         if left:
             raise Violation(f"I1: not at rest after four days: {left[0]}")
-        self.oracle.conservation()
+        sent = [*self.intake.outbox.values(), *self.store.outbox.values()]
+        self.oracle.conservation({(self.queue_of(one).removeprefix("ev."), one.id) for one in sent})
         self._check_clocks()
         return self.engine.hash
 
