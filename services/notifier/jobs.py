@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import Event
-from common.db import Database, is_away
+from common.db import Database, is_away, is_beaten
 from common.parts import Job
 from common.telemetry import log
 from common.timing import Now
@@ -53,6 +53,7 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
         list_facts: asks the registry for everything it says now.
     """
     passes = {
+        "reap_leases": Pass(overdue.find_lost, overdue.reap_leases, overdue.LEASES, "delivery_id"),
         "look_at_overdue": Pass(overdue.find_overdue, overdue.look_at_overdue, overdue.ROWS, "delivery_id"),
         "climb_ladders": Pass(
             escalation.find_silent, escalation.climb_silent, escalation.ROWS, "delivery_id"
@@ -123,7 +124,7 @@ class _Repeating:
             try:
                 seen = await self._work(among)
             except Exception as error:
-                if is_away(error):
+                if is_away(error) and not is_beaten(error):
                     raise
                 await self._one_by_one(among, error)
                 return  # the rest a second later: the others are not to wait for this pass
@@ -143,6 +144,8 @@ class _Repeating:
             try:
                 await self._work(Among(only=(row,)))
             except Exception as error:
+                if is_beaten(error):
+                    continue  # whoever has it goes on; it is looked at again in a second
                 if is_away(error):
                     raise
                 self._aside[row] = self._now() + ASIDE

@@ -15,7 +15,7 @@ from notifier.domain.channel import Answer
 from notifier.domain.delivery import Fact, Outcome, Reason, State
 from notifier.domain.schedule import BY_ORDER, ORDER, TIERS, Urgency
 from notifier.models import attempts, deliveries
-from notifier.repository import claims
+from notifier.repository import claims, held
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import overdue as overdue_rows
 from notifier.repository import receipts as receipt_rows
@@ -108,9 +108,7 @@ class Both:
             without = self.dice.sample(self.endpoints, self.dice.randint(0, 1))
             mine = self.model.find_sendable(urgency, now=self.now(), without=without, limit=500)
             async with self.ledger.db.reading() as session:
-                found = await claims.find_sendable(
-                    session, urgency, now=self.now(), without=without, limit=500
-                )
+                found = await held.find_sendable(session, urgency, now=self.now(), without=without, limit=500)
             assert sorted(mine) == sorted(one for one in found if one[0] in self.model.rows)
 
     async def ask(self) -> None:
@@ -123,7 +121,13 @@ class Both:
     async def look(self) -> None:
         mine = self.model.lock_overdue(now=self.now(), limit=200)
         async with self.ledger.db.transaction() as session:
-            found = await overdue_rows.lock_overdue(session, now=self.now(), limit=500)
+            found = [
+                one
+                for is_leased in (True, False)
+                for one in await overdue_rows.lock_overdue(
+                    session, is_leased=is_leased, now=self.now(), limit=500
+                )
+            ]
             theirs = [one for one in found if one.delivery_id in self.model.rows]
             assert {row.id for row in mine} == {one.delivery_id for one in theirs}
             lost = [one for one in theirs if one.state is State.LEASED]

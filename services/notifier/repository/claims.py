@@ -139,6 +139,13 @@ def _lock_sendable(dialect: str) -> Executable:
     )
 
 
+@cache
+def _lock_all(dialect: str) -> Executable:
+    wanted = _IDS.table(dialect)
+    query = select(deliveries.c.id).where(deliveries.c.id.in_(select(wanted.c.id)))
+    return query.order_by(deliveries.c.id).with_for_update()
+
+
 # What changed while its delivery was leased or planned; a revocation that came first names no version.
 _ITS_OWN = and_(endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.agency_id == deliveries.c.agency_id)
 _IN_FORCE = select(endpoints.c.version).where(_ITS_OWN, endpoints.c.revoked_at.is_(None)).scalar_subquery()
@@ -261,6 +268,9 @@ async def write_results(session: Session, results: Sequence[Result]) -> tuple[li
     died: list[Moved] = []
     if not results:
         return transmitted, died
+    # First the deliveries, then their attempts, as whoever reaps a lease does: the other way round the two
+    # wait for each other whenever a result comes late (measured: each undid the other's work for minutes).
+    await _IDS.execute(session, _lock_all, [(result.delivery_id,) for result in results])
     await _write_attempts(session, results)
     fenced = await _write_fenced(session, results)
     transmitted += [moved for moved, state in fenced if state == State.TRANSMITTED]
@@ -371,25 +381,3 @@ async def _write_late(session: Session, results: Sequence[Result]) -> list[Moved
             Moved(row[0], row[1], row[2], row[3], result.ended_at, row[4], row[5]) for row in rows.all()
         ]
     return moved
-
-
-async def find_sendable(
-    session: Session, urgency: Urgency, *, now: datetime, without: Collection[UUID], limit: int,
-    is_untried: bool | None = None,
-) -> list[tuple[UUID, UUID]]:  # fmt: skip
-    """Ids and endpoints of due rows, the longest waiting first, leaving out lanes that are full.
-
-    Args:
-        is_untried: only those that were never attempted, or only the others.
-    """
-    query = (
-        select(deliveries.c.id, deliveries.c.endpoint_id)
-        .where(text(SENDABLE), deliveries.c.urgency == ORDER[urgency], deliveries.c.next_wakeup_at <= now)
-        .order_by(deliveries.c.next_wakeup_at)
-        .limit(limit)
-    )
-    if is_untried is not None:
-        query = query.where(deliveries.c.attempt_no == 0 if is_untried else deliveries.c.attempt_no > 0)
-    if without:
-        query = query.where(deliveries.c.endpoint_id.not_in(list(without)))
-    return [(row[0], row[1]) for row in (await session.execute(query)).all()]

@@ -1,4 +1,4 @@
-"""Deliveries in front of an open breaker: looked at, held back, let go. In bulk."""
+"""Deliveries before anybody claims them: found due, looked at, held back by a breaker, let go. In bulk."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqlalchemy import Executable, and_, bindparam, exists, func, not_, or_, sel
 from common.bulk import Rows
 from common.db import Session
 from notifier.domain.delivery import Outcome, Reason
-from notifier.domain.schedule import BY_ORDER, Urgency
+from notifier.domain.schedule import BY_ORDER, ORDER, Urgency
 from notifier.models import attempts, deliveries
 from notifier.models.deliveries import SENDABLE
 
@@ -97,3 +97,25 @@ async def release(
         )
         .values(next_wakeup_at=now)
     )
+
+
+async def find_sendable(
+    session: Session, urgency: Urgency, *, now: datetime, without: Collection[UUID], limit: int,
+    is_untried: bool | None = None,
+) -> list[tuple[UUID, UUID]]:  # fmt: skip
+    """Ids and endpoints of due rows, the longest waiting first, leaving out lanes that are full.
+
+    Args:
+        is_untried: only those that were never attempted, or only the others.
+    """
+    query = (
+        select(deliveries.c.id, deliveries.c.endpoint_id)
+        .where(text(SENDABLE), deliveries.c.urgency == ORDER[urgency], deliveries.c.next_wakeup_at <= now)
+        .order_by(deliveries.c.next_wakeup_at)
+        .limit(limit)
+    )
+    if is_untried is not None:
+        query = query.where(deliveries.c.attempt_no == 0 if is_untried else deliveries.c.attempt_no > 0)
+    if without:
+        query = query.where(deliveries.c.endpoint_id.not_in(list(without)))
+    return [(row[0], row[1]) for row in (await session.execute(query)).all()]

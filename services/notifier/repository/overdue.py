@@ -1,17 +1,19 @@
 """The overdue scan: rows whose time has come, for sending or for the silence that follows it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Executable, Select, bindparam, select, text, update
 
+from common.bulk import Rows
 from common.db import Session, lock_due
-from notifier.domain.delivery import WITHOUT_A_WAY, Reason, State
+from notifier.domain.delivery import WITHOUT_A_WAY, Outcome, Reason, State
 from notifier.domain.schedule import BY_ORDER, Urgency
-from notifier.models import deliveries
+from notifier.models import attempts, deliveries
 from notifier.models.deliveries import CLIMBING, WATCHED
 from notifier.repository.among import ALL, Among
 
@@ -52,23 +54,76 @@ class Overdue:
         return self.state is State.LEASED or (self.state is State.WAITING and self.endpoint_id is not None)
 
 
-async def find_overdue(session: Session, *, now: datetime, among: Among, limit: int) -> list[UUID]:
+async def find_overdue(
+    session: Session, *, is_leased: bool, now: datetime, among: Among, limit: int
+) -> list[UUID]:
     """Rows that ``lock_overdue`` would lock: spares the writers' lock when there are none."""
-    found = await session.scalars(_overdue(deliveries.c.id, now=now, among=among, limit=limit))
+    found = await session.scalars(
+        _overdue(deliveries.c.id, is_leased=is_leased, now=now, among=among, limit=limit)
+    )
     return list(found.all())
 
 
-async def lock_overdue(session: Session, *, now: datetime, limit: int, among: Among = ALL) -> list[Overdue]:
-    """Rows that are leased, transmitted or without an endpoint, and whose wake-up time passed."""
-    return await _lock(session, _overdue(*_OVERDUE, now=now, among=among, limit=limit))
+async def lock_overdue(
+    session: Session, *, is_leased: bool, now: datetime, limit: int, among: Among = ALL
+) -> list[Overdue]:
+    """Rows whose wake-up time passed: leased ones, or those that are transmitted or without an endpoint."""
+    return await _lock(session, _overdue(*_OVERDUE, is_leased=is_leased, now=now, among=among, limit=limit))
 
 
-def _overdue(*columns: Any, now: datetime, among: Among, limit: int) -> Select[Any]:
+def _overdue(*columns: Any, is_leased: bool, now: datetime, among: Among, limit: int) -> Select[Any]:
+    leased = deliveries.c.state == State.LEASED
     return (
         select(*columns)
-        .where(text(f"({WATCHED})"), deliveries.c.next_wakeup_at <= now, *among.of(deliveries.c.id))
+        .where(
+            text(f"({WATCHED})"),  # as the index says it
+            leased if is_leased else ~leased,
+            deliveries.c.next_wakeup_at <= now,
+            *among.of(deliveries.c.id),
+        )
         .order_by(deliveries.c.next_wakeup_at)
         .limit(limit)
+    )
+
+
+_LOST = Rows("lost", attempts.c.delivery_id, attempts.c.no)
+
+
+async def give_back(session: Session, rows: Sequence[Overdue], *, now: datetime) -> None:
+    """Leases that ran out, locked by the caller: their attempts end as unknown, they wait and are due."""
+    if not rows:
+        return
+    lost = [(row.delivery_id, row.attempt) for row in rows]
+    await _LOST.execute(session, _end_lost, lost, now=now)
+    await _LOST.execute(session, _let_go, lost, now=now)
+
+
+@cache
+def _end_lost(dialect: str) -> Executable:
+    lost = _LOST.table(dialect)
+    return (
+        update(attempts)
+        .where(
+            attempts.c.delivery_id == lost.c.delivery_id,
+            attempts.c.no == lost.c.no,
+            attempts.c.outcome.is_(None),
+        )
+        .values(outcome=Outcome.LEASE_EXPIRED, ended_at=bindparam("now", type_=attempts.c.ended_at.type))
+    )
+
+
+@cache
+def _let_go(dialect: str) -> Executable:
+    lost = _LOST.table(dialect)
+    return (
+        update(deliveries)
+        .where(deliveries.c.id.in_(select(lost.c.delivery_id)), deliveries.c.state == State.LEASED)
+        .values(
+            state=State.WAITING,
+            reason=Reason.UNKNOWN_OUTCOME,
+            claim_token=None,
+            next_wakeup_at=bindparam("now", type_=deliveries.c.next_wakeup_at.type),
+        )
     )
 
 

@@ -41,7 +41,8 @@ from notifier.service.notices import write
 from notifier.service.planning import store
 from notifier.service.routing import add_handles, find_ways, notice_duty
 
-ROWS = 200
+ROWS = 25
+"""Looked at in one transaction, as in ``service.overdue``."""
 SILENCE = "silence"
 """Reason of an alarm: nobody answered, fetched or could be reached in time."""
 NO_ROUTE = "no_route"

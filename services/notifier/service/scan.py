@@ -6,7 +6,7 @@ from uuid import UUID
 from common.db import Session
 from common.timing import Now
 from notifier.domain.schedule import Urgency
-from notifier.repository import claims
+from notifier.repository import held
 from notifier.service.lane import FIRST, RANKS, Lane
 
 SCAN_ROWS = 500
@@ -29,7 +29,7 @@ async def scan(
         for _ in range(SCAN_ROUNDS):
             # Fullness is a matter of rank: neither routine notices nor repeats that hang hide a new alert.
             full = [one.endpoint_id for one in lanes.values() if one.room(rank, now()) <= 0]
-            due = await claims.find_sendable(
+            due = await held.find_sendable(
                 session, urgency, now=now(), without=full, limit=SCAN_ROWS, is_untried=untried
             )
             for delivery_id, endpoint_id in due:

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from common.db import Database
 from common.timing import utc_now
 from notifier.domain.schedule import Urgency
-from notifier.repository import claims
+from notifier.repository import claims, held
 
 LEASE = timedelta(minutes=5)
 
@@ -25,7 +25,7 @@ async def _claim(db: Database, batch: int, *, sit: bool) -> list[UUID]:
         due = [
             one
             for urgency in Urgency
-            for one, _ in await claims.find_sendable(session, urgency, now=now, without=(), limit=batch)
+            for one, _ in await held.find_sendable(session, urgency, now=now, without=(), limit=batch)
         ][:batch]
     async with db.transaction() as session:
         leases = dict.fromkeys(Urgency, now + LEASE)

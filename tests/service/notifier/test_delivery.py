@@ -20,10 +20,11 @@ from notifier.domain.escalation import Rung
 from notifier.domain.schedule import Urgency
 from notifier.models import attempts, audit, deliveries, endpoint_versions, escalations, notices, obligations
 from notifier.repository import claims
+from notifier.repository import overdue as overdue_rows
 from notifier.repository.claims import Result
 from notifier.service import directory, dispatch
 from notifier.service.lane import Lane
-from notifier.service.overdue import look_at_overdue
+from notifier.service.overdue import reap_leases
 from tests.factories.notifier import (
     Ledger,
     Receiver,
@@ -339,7 +340,26 @@ async def expire(ledger: Ledger, delivery_id: UUID) -> None:
             .values(next_wakeup_at=utc_now() - timedelta(seconds=1))
         )
     async with ledger.db.transaction() as session:
-        await look_at_overdue(session, ledger.desk, now=utc_now())
+        await reap_leases(session, ledger.desk, now=utc_now())
+
+
+async def test_a_late_result_and_the_reaper_do_not_wait_for_each_other(live: Ledger) -> None:
+    if live.db.is_sqlite:
+        pytest.skip("one writer at a time")
+    delivery, token = await a_waiting_one(live), new_id()
+    [held] = await claim(live, delivery, token)
+    async with live.db.transaction() as session:
+        await session.execute(
+            update(deliveries).where(deliveries.c.id == delivery).values(next_wakeup_at=utc_now())
+        )
+    async with live.db.transaction() as session:
+        lost = await overdue_rows.lock_overdue(session, is_leased=True, now=utc_now(), limit=9)
+        late = asyncio.create_task(finish(live, delivery, token, held.attempt, Outcome.ACCEPTED))
+        await asyncio.sleep(0.3)  # it stands before the delivery, and holds nothing
+        await overdue_rows.give_back(session, lost, now=utc_now())
+    transmitted, _ = await late
+    assert [moved.delivery_id for moved in transmitted] == [delivery]
+    assert [row.outcome for row in await tries(live, delivery)] == ["accepted"]
 
 
 async def test_a_row_is_claimed_by_one_worker_only(live: Ledger) -> None:

@@ -18,7 +18,7 @@ from common.db import Database
 from common.timing import utc_now
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import Urgency
-from notifier.repository import claims
+from notifier.repository import claims, held
 from notifier.repository.claims import Claimed, Result
 from tests.conftest import DatabaseUrls
 from tests.service.notifier.claiming import LEASE
@@ -122,7 +122,7 @@ async def test_claims_and_results_read_a_grown_table_by_its_partial_indexes(grow
     with listening_to(grown) as seen:
         for urgency in Urgency:
             async with grown.reading() as session:
-                due = await claims.find_sendable(session, urgency, now=now, without=[uuid4()], limit=500)
+                due = await held.find_sendable(session, urgency, now=now, without=[uuid4()], limit=500)
             assert len(due) == DUE // 3
             async with grown.transaction() as session:
                 leases = dict.fromkeys(Urgency, now + LEASE)
@@ -164,23 +164,21 @@ async def _line(process: asyncio.subprocess.Process) -> list[UUID]:
 async def test_a_worker_that_sits_on_its_claim_holds_up_nobody_else(grown: Database) -> None:
     sitting = await _claimer(grown, "20", "sit")
     try:
-        held = await _line(sitting)
-        assert len(held) == 20
+        sat_on = await _line(sitting)
+        assert len(sat_on) == 20
         began = time.monotonic()
         leases = dict.fromkeys(Urgency, utc_now() + LEASE)
         async with grown.reading() as session:
             due = [
                 one
                 for urgency in Urgency
-                for one, _ in await claims.find_sendable(
-                    session, urgency, now=utc_now(), without=(), limit=500
-                )
+                for one, _ in await held.find_sendable(session, urgency, now=utc_now(), without=(), limit=500)
             ]
-        assert set(held) <= set(due), "its transaction is still open: the rows look due to everybody else"
+        assert set(sat_on) <= set(due), "its transaction is still open: the rows look due to everybody else"
         async with asyncio.timeout(5), grown.transaction() as session:
             mine = await claims.claim(session, due, uuid4(), now=utc_now(), leases=leases)
         waited = time.monotonic() - began
-        assert {one.delivery_id for one in mine} == set(due) - set(held)
+        assert {one.delivery_id for one in mine} == set(due) - set(sat_on)
         assert waited < 2, f"the claim waited {waited:.1f} s for another worker's transaction"
     finally:
         await sitting.communicate(b"\n")

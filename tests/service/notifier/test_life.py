@@ -41,7 +41,7 @@ from notifier.repository import claims
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository.claims import Claimed
 from notifier.service import endpoints, redrives, results
-from notifier.service.overdue import look_at_overdue
+from notifier.service.overdue import look_at_overdue, reap_leases
 from notifier.service.receipts import find_addressed, record_receipt
 from notifier.service.results import judge, write_results
 from tests.factories.notifier import T0, Ledger
@@ -173,6 +173,7 @@ class Life(RuleBasedStateMachine):
 
         async def work() -> None:
             async with self.ledger.db.transaction() as session:
+                await reap_leases(session, self.ledger.desk, now=self.now())
                 await look_at_overdue(session, self.ledger.desk, now=self.now())
 
         self.do(work())
