@@ -50,7 +50,7 @@ ELSEWHERE = (
         "`tests/service`",
     ),
     ("F27", "SMTP bounces, greylisting", "`tests/service/notifier/test_bounces.py`"),
-    ("F29", "deadlines that pass while blocked", "`make simulation`"),
+    ("F29", "deadlines that pass while blocked", "`tests/service/notifier/test_clocks.py`"),
     ("F31", "key rotation in a series of retries", "`tests/service/notifier/test_endpoints.py`"),
     ("F32", "escalation", "`tests/service/notifier/test_escalation.py`"),
 )
@@ -70,7 +70,7 @@ def write_table(record: Record) -> None:
 def _stories(record: Record) -> list[str]:
     lines = [
         "| fault | made by | form | s | accepted | lost | misrouted | repeats, same id / changed "
-        "| longest way to the police | I1–I7 |",
+        "| longest way to the police | invariants |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for fault in FAULTS:
