@@ -112,8 +112,9 @@ parts-down: .venv/.tools ## end them
 	@$(BIN)/python -m tests.parts down
 
 .PHONY: clean
-clean: ## remove caches and ./var; the virtual environment stays
-	@rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis build dist
+clean: ## remove caches and ./var; the virtual environment and var/secrets (keys of what is stored) stay
+	@if [ -d var ]; then find var/ -mindepth 1 -maxdepth 1 ! -name secrets -exec rm -rf {} +; rmdir var 2>/dev/null || true; fi
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis build dist
 
 # Stamps: the second run is instant, a changed lock installs again.
 .venv/bin/python:
