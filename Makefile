@@ -98,8 +98,8 @@ lock: .venv/.tools ## resolve requirements*.in again (hashes, no host names)
 	done
 
 .PHONY: secrets
-secrets: .venv/.runtime ## keys by holder, passwords and broker users for docker compose, in var/secrets
-	@$(BIN)/python deploy/make_secrets.py
+secrets: .venv/.runtime ## keys by holder, passwords and broker users for docker compose, in var/secrets (PUBLIC_URL=https://…)
+	@$(BIN)/python deploy/make_secrets.py $(if $(PUBLIC_URL),--public-url '$(PUBLIC_URL)')
 
 .PHONY: fix
 fix: .venv/.tools ## format, and repair what can be repaired

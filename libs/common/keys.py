@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -30,6 +31,26 @@ SEALING = ("content", "reporter", "denial", "routing", "assignee")
 
 SECRETS = ("grant", "pairwise", "match", "digest", "vault", "person")
 """grant, pairwise: intake and notifier · match, digest: intake · vault: notifier · person: casework."""
+
+SERVICES = ("intake", "notifier", "casework", "registry", "gateway")
+HOLDERS: dict[str, tuple[str, ...]] = {
+    "content.sealing.key": ("intake",),
+    "reporter.sealing.key": ("intake",),
+    "denial.sealing.key": ("intake",),
+    "routing.sealing.key": ("notifier",),
+    "assignee.sealing.key": ("casework",),
+    "issuer.signing.key": ("gateway",),
+    "grant.secret": ("intake", "notifier"),
+    "pairwise.secret": ("intake", "notifier"),
+    "match.secret": ("intake",),
+    "digest.secret": ("intake",),
+    "vault.secret": ("notifier",),
+    "person.secret": ("casework",),
+    **{f"{service}.signing.key": (service,) for service in SERVICES},
+    **{f"{name}.signing.pub": SERVICES for name in SIGNING},
+    **{f"{name}.sealing.pub": SERVICES for name in SEALING},
+}
+"""Every key of a ring, and which services hold it: what each is given, and asks for before it starts."""
 
 
 class KeyMissing(Exception):
@@ -58,6 +79,29 @@ class KeyRing:
         for name in SECRETS:
             _write(folder / f"{name}.secret", base64.b64encode(os.urandom(32)))
         return cls(folder)
+
+    def list_missing(self, service: str) -> list[str]:
+        """Keys of ``HOLDERS`` that ``service`` must hold and that are not here, or are no such keys."""
+        return [
+            file
+            for file, services in sorted(HOLDERS.items())
+            if service in services and not self._is_here(file)
+        ]
+
+    def _is_here(self, file: str) -> bool:
+        name, _, kind = file.partition(".")
+        read: dict[str, Callable[[str], object]] = {
+            "signing.key": self.signing,
+            "signing.pub": self.verifying,
+            "sealing.key": self.opening,
+            "sealing.pub": self.sealing_public,
+            "secret": self.secret,
+        }
+        try:
+            read[kind](name)
+        except (KeyMissing, ValueError, TypeError, UnsupportedAlgorithm):
+            return False
+        return True
 
     def _read(self, file: str) -> bytes:
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from common.keys import SEALING, SECRETS, SIGNING, KeyMissing, KeyRing
+from common.keys import HOLDERS, SEALING, SECRETS, SERVICES, SIGNING, KeyMissing, KeyRing
 
 LIBS = str(Path(__file__).parents[3] / "libs")
 
@@ -87,3 +87,20 @@ def test_a_key_of_another_kind_or_length_is_not_taken(tmp_path: Path) -> None:
         ring.signing("gateway")
     with pytest.raises(KeyMissing):
         ring.secret("grant")
+
+
+def test_every_key_of_a_ring_has_its_holders(tmp_path: Path) -> None:
+    KeyRing.create(tmp_path)
+    assert set(contents(tmp_path)) == set(HOLDERS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_holder_misses_each_of_its_keys_and_nobody_else_s(tmp_path: Path, service: str) -> None:
+    KeyRing.create(tmp_path)
+    for name, holders in HOLDERS.items():
+        before = (tmp_path / name).read_bytes()
+        for broken in (None, b"", b"not a key\n"):
+            (tmp_path / name).unlink() if broken is None else (tmp_path / name).write_bytes(broken)
+            assert KeyRing(tmp_path).list_missing(service) == ([name] if service in holders else []), name
+        (tmp_path / name).write_bytes(before)
+    assert KeyRing(tmp_path).list_missing(service) == []
