@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy import text
 
 from common.db import Database
+from common.keys import KeyRing
 
 Check = Callable[[], Awaitable[bool]]
 """``True`` when this part is usable now."""
@@ -19,6 +20,11 @@ async def database_answers(db: Database) -> bool:
     async with db.reading() as session:
         await session.execute(text("SELECT 1"))
     return True
+
+
+async def holds_keys(keys: KeyRing, service: str) -> bool:
+    """Whether every key is here that the service holds; what was read once stays in memory."""
+    return not keys.list_missing(service)
 
 
 @health_router.get("/livez", summary="The process runs")

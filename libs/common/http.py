@@ -14,7 +14,7 @@ from common.contracts import Event
 from common.db import Session
 from common.envelope import UnreadableEvent
 from common.errors import Invalid, Malformed
-from common.health import Check, database_answers, health_router
+from common.health import Check, database_answers, health_router, holds_keys
 from common.identity import Principal, require
 from common.inbox import Effect, Inbox, Together
 from common.parts import Parts
@@ -154,7 +154,7 @@ def create_app(
     Args:
         routers: the service's own.
         effects: what its events do; they get the internal door too.
-        checks: what readiness needs beside the database.
+        checks: what readiness needs beside the database and the service's keys.
         state: values put on ``app.state`` for the service's own dependencies.
         shapes: bodies that a route reads by hand and names in its description.
     """
@@ -171,7 +171,11 @@ def create_app(
     app.state.parts = parts
     app.state.tokens = parts.tokens
     app.state.inbox = Inbox(parts.service, parts.db, effects or {}, parts.telemetry, parts.now)
-    app.state.checks = {"database": lambda: database_answers(parts.db), **(checks or {})}
+    app.state.checks = {
+        "database": lambda: database_answers(parts.db),
+        "keys": lambda: holds_keys(parts.keys, parts.service),
+        **(checks or {}),
+    }
     for name, value in (state or {}).items():
         setattr(app.state, name, value)
     add_handlers(app)

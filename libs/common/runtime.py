@@ -28,8 +28,9 @@ from common.bus.rabbit import RabbitBus
 from common.bus.topology import event_queue, fixed_queues
 from common.contracts import REGISTRY
 from common.db import is_away
-from common.health import database_answers, health_router
+from common.health import database_answers, health_router, holds_keys
 from common.inbox import Inbox
+from common.keys import KeyRing
 from common.migrating import upgrade
 from common.outbox import Relay
 from common.parts import Job, Parts, Service
@@ -197,7 +198,10 @@ def worker_health(parts: Parts) -> FastAPI:
     """The worker's health pages, for the container's health check."""
     app = FastAPI(openapi_url=None)
     app.state.parts = parts
-    app.state.checks = {"database": lambda: database_answers(parts.db)}
+    app.state.checks = {
+        "database": lambda: database_answers(parts.db),
+        "keys": lambda: holds_keys(parts.keys, parts.service),
+    }
     app.include_router(health_router)
     return app
 
@@ -308,6 +312,12 @@ def main(
         sys.exit(f"usage: python -m {name} api|worker|migrate|topology (apply|check|keep)")
     settings = settings_class()
     configure_logging(settings.log_level)
+    # ``migrate`` too: an upgrade without its new keys must end while the old version still runs.
+    if missing := KeyRing(settings.keys_dir).list_missing(name):
+        log.error("keys_missing", service=name, reason=", ".join(missing))
+        sys.exit(
+            f"{name}: not in {settings.keys_dir}, or no such keys: {', '.join(missing)}; run `make secrets`"
+        )
     code = uvloop.run(_main(role, name, settings, build, migrations))
     if code:
         sys.exit(code)

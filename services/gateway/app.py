@@ -129,7 +129,7 @@ def build(settings: Settings, parts: Parts) -> Service:
 
 def _issuer(settings: Settings, parts: Parts) -> Callable[[], Issuer]:
     @cache
-    def issuer() -> Issuer:  # made at the first use: ``migrate`` is given no keys
+    def issuer() -> Issuer:  # made at the first use
         return Issuer(
             parts.keys.signing("issuer"), url=settings.public_url, audience=settings.audience, now=parts.now
         )

@@ -31,14 +31,6 @@ class Cabinet:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    async def can_seal(self) -> bool:
-        """Whether every key is here without which no alert can be taken."""
-        for name in ("content", "reporter", "routing"):
-            self._keys.sealing_public(name)
-        for name in ("pairwise", "digest", "match"):
-            self._keys.secret(name)
-        return True
-
     def seal_record(self, alert_id: UUID, document: bytes, no: int = 1) -> SealedRecord:
         """AES-256-GCM under the child's own random key; the key wrapped by HPKE to ``content``."""
         key = new_key()

@@ -294,19 +294,6 @@ async def test_routing_ids_are_sealed_for_the_notifier(intake: Intake) -> None:
         unseal(intake.keys.opening("routing"), sealed, str(uuid4()).encode())
 
 
-async def test_it_is_ready_only_with_the_keys_that_sealing_needs(intake: Intake) -> None:
-    assert (await intake.client.get("/readyz")).status_code == 200
-    file = intake.keys.folder / "content.sealing.pub"
-    file.rename(file.with_suffix(".away"))
-    intake.keys.sealing_public.cache_clear()
-    try:
-        answer = await intake.client.get("/readyz")
-        assert answer.status_code == 503
-        assert answer.json()["parts"] == {"database": "ok", "keys": "away"}
-    finally:
-        file.with_suffix(".away").rename(file)
-
-
 async def test_sealing_needs_no_private_key(intake: Intake, tmp_path: object) -> None:
     for name in ("content", "reporter", "routing"):
         (intake.keys.folder / f"{name}.sealing.key").rename(intake.keys.folder / f"{name}.away")
