@@ -1,5 +1,6 @@
 """Liveness and readiness in the Kubernetes style: no secrets, no names of hosts."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,9 @@ from common.keys import KeyRing
 
 Check = Callable[[], Awaitable[bool]]
 """``True`` when this part is usable now."""
+
+CHECK_SECONDS = 1.5
+"""Less than whoever asks waits: a part that hangs must not make the whole look dead."""
 
 health_router = APIRouter(tags=["health"])
 
@@ -35,16 +39,25 @@ async def livez() -> dict[str, str]:
 
 @health_router.get("/readyz", summary="The parts this service cannot do without are there")
 async def readyz(request: Request) -> JSONResponse:
-    """503 with the names of the parts that are away; the broker is not among them (latency, not loss)."""
+    """503 when a part is away without which nothing can be done; the broker is not asked (latency, not loss).
+
+    Others are named beside them, and do not count.
+    """
     checks: Mapping[str, Check] = request.app.state.checks
-    parts: dict[str, str] = {}
-    for name, check in checks.items():
-        try:
-            parts[name] = "ok" if await check() else "away"
-        except Exception:  # noqa: BLE001  # whatever fails, the part is away
-            parts[name] = "away"
-    ready = all(state == "ok" for state in parts.values())
+    named: Mapping[str, Check] = getattr(request.app.state, "named", {})
+    asked = {**checks, **named}
+    states = await asyncio.gather(*(_state(check) for check in asked.values()))
+    parts = dict(zip(asked, states, strict=True))
+    ready = all(parts[name] == "ok" for name in checks)
     return JSONResponse({"status": "ok" if ready else "away", "parts": parts}, 200 if ready else 503)
+
+
+async def _state(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return "ok" if await check() else "away"
+    except Exception:  # noqa: BLE001  # whatever fails, the part is away
+        return "away"
 
 
 @health_router.get("/metrics", summary="Metrics in Prometheus text form", include_in_schema=False)

@@ -145,6 +145,7 @@ def create_app(
     routers: Sequence[APIRouter],
     effects: Mapping[type[Event], Effect | Together] | None = None,
     checks: Mapping[str, Check] | None = None,
+    named: Mapping[str, Check] | None = None,
     state: Mapping[str, Any] | None = None,
     shapes: Sequence[type[BaseModel]] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -155,6 +156,7 @@ def create_app(
         routers: the service's own.
         effects: what its events do; they get the internal door too.
         checks: what readiness needs beside the database and the service's keys.
+        named: what readiness names beside it and does without.
         state: values put on ``app.state`` for the service's own dependencies.
         shapes: bodies that a route reads by hand and names in its description.
     """
@@ -176,6 +178,7 @@ def create_app(
         "keys": lambda: holds_keys(parts.keys, parts.service),
         **(checks or {}),
     }
+    app.state.named = named or {}
     for name, value in (state or {}).items():
         setattr(app.state, name, value)
     add_handlers(app)

@@ -41,6 +41,7 @@ from common.telemetry import configure_logging, log
 Settings = TypeVar("Settings", bound=ServiceSettings)
 ROLES = ("api", "worker", "migrate", "topology apply", "topology check", "topology keep")
 DRAIN_SECONDS = 10
+BACKLOG = 2048
 AWAY_SECONDS = 0.3
 """Pause before a database that was away when the process started is asked again."""
 EVENTS_IN_HAND = 64
@@ -93,12 +94,13 @@ def settle_heap() -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 takes a free one."""
+    """A socket whose callers wait from now on until they are served; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(BACKLOG)
     except OSError:
         listening.close()
         raise

@@ -92,7 +92,9 @@ def build(settings: Settings, parts: Parts) -> Service:
         parts,
         title="Dabyl gateway",
         routers=(*console_routers, *routers),
-        checks={service: _ready(services, service) for service in SERVICES},
+        # Without the others alerts are taken all the same: a balancer must not send those away.
+        checks={"intake": _ready(services, "intake")},
+        named={service: _ready(services, service) for service in SERVICES if service != "intake"},
         state={"desk": desk, "console": console},
         max_body_bytes=MAX_BODY_BYTES,
     )

@@ -1,6 +1,7 @@
 """The gateway before four stand-ins, and what they show."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from inspect import isawaitable
@@ -15,7 +16,9 @@ from common.identity import Principal, ServiceTokens
 from common.keys import KeyRing
 from common.parts import Parts, Service
 from common.timing import Now
+from gateway.adapters.services import HttpServices
 from gateway.domain.identity import Bearer, Role
+from gateway.domain.routes import Upstream
 from gateway.router.parts import Desk
 from gateway.service import sessions
 from gateway.settings import Settings
@@ -128,6 +131,26 @@ class House:
 
     def headers(self, role: str = "agency", **more: Any) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(role, **more)}"}
+
+
+@asynccontextmanager
+async def a_stand_in(
+    house: House, service: Upstream, path: str, answer: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> AsyncIterator[None]:
+    """In place of one service; what it does is cancelled when its caller goes (a test server's default)."""
+    services = house.desk.services
+    assert isinstance(services, HttpServices)
+    app = web.Application()
+    app.router.add_route("*", path, answer)
+    server = TestServer(app)
+    await server.start_server(shutdown_timeout=0.1)
+    before = services._urls[service]
+    services._urls[service] = str(server.make_url("")).rstrip("/")
+    try:
+        yield
+    finally:
+        services._urls[service] = before
+        await server.close()
 
 
 AGENCY: dict[str, Any] = {

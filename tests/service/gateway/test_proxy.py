@@ -5,14 +5,12 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from gateway.adapters.services import HttpServices
 from gateway.domain.ports import Call
 from gateway.domain.routes import Bucket
 from gateway.errors import ServiceUnreachable
 from gateway.service.allowance import Allowances
-from tests.factories.gateway import POLICE, House
+from tests.factories.gateway import POLICE, House, a_stand_in
 
 ALERT = uuid4()
 
@@ -153,16 +151,40 @@ async def test_a_service_that_is_away_is_a_503_that_says_when_to_come_back(house
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_ready_means_that_alerts_are_taken(house: House) -> None:
     ready = await house.http.get("/readyz")
-    assert ready.status_code == 503
-    assert ready.json()["parts"]["notifier"] == "away"
+    assert ready.status_code == 200
+    assert set(ready.json()["parts"]) == {"database", "keys", "intake", "notifier", "casework", "registry"}
+    for service in ("notifier", "casework", "registry"):
+        await house.upstreams.servers[service].close()
+    ready = await house.http.get("/readyz")
+    assert ready.status_code == 200
+    assert [name for name, state in ready.json()["parts"].items() if state == "away"] == [
+        "notifier",
+        "casework",
+        "registry",
+    ]
+    await house.upstreams.servers["intake"].close()
+    ready = await house.http.get("/readyz")
+    assert (ready.status_code, ready.json()["parts"]["intake"]) == (503, "away")
     assert (await house.http.get("/livez")).status_code == 200
 
 
-async def test_ready_means_that_every_service_is(house: House) -> None:
-    ready = await house.http.get("/readyz")
-    assert ready.status_code == 200
-    assert set(ready.json()["parts"]) == {"database", "intake", "notifier", "casework", "registry"}
+async def test_a_service_that_hangs_does_not_make_the_gateway_look_dead(house: House) -> None:
+    asked = asyncio.Event()
+
+    async def never(_request: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async with a_stand_in(house, "casework", "/readyz", never):
+        async with asyncio.timeout(2):  # so long the container's health check waits
+            ready = await house.http.get("/readyz")
+    assert asked.is_set()
+    assert (ready.status_code, ready.json()["parts"]["casework"]) == (200, "away")
 
 
 async def test_a_service_that_does_not_answer_in_time_is_a_503(house: House) -> None:
@@ -170,16 +192,9 @@ async def test_a_service_that_does_not_answer_in_time_is_a_503(house: House) -> 
         await asyncio.sleep(30)
         return web.Response()
 
-    services = house.desk.services
-    assert isinstance(services, HttpServices)
-    app = web.Application()
-    app.router.add_get("/slow", never)
-    server = TestServer(app)
-    await server.start_server()
-    services._urls["casework"] = str(server.make_url("")).rstrip("/")
-    with pytest.raises(ServiceUnreachable):
-        await services.forward("casework", Call("GET", "/slow", timeout=0.1), None)
-    await server.close()
+    async with a_stand_in(house, "casework", "/slow", never):
+        with pytest.raises(ServiceUnreachable):
+            await house.desk.services.forward("casework", Call("GET", "/slow", timeout=0.1), None)
 
 
 async def test_a_long_answer_is_streamed_whole(house: House) -> None:
