@@ -8,6 +8,7 @@ from typing import Any, get_args
 from common.health import Check
 from common.http import create_app
 from common.parts import Job, Parts, Service
+from common.runtime import allow_files
 from gateway.adapters.affairs import AgencyAffairs
 from gateway.adapters.document import PublicDocument
 from gateway.adapters.failures import OperatorFailures
@@ -32,14 +33,18 @@ from gateway.service.secrets import SecretChecker
 from gateway.service.sources import Sources
 from gateway.service.standing import Standings
 from gateway.service.tokens import ALGORITHM, Issuer, Trusted, Verifier
+from gateway.service.waits import Waits
 from gateway.settings import Settings
 
 MAX_BODY_BYTES = 1024 * 1024
+FILES = 16_384
+"""A caller that waits is two open sockets, and systemd allows 1,024 unless asked."""
 SERVICES: tuple[Upstream, ...] = get_args(Upstream)
 
 
 def build(settings: Settings, parts: Parts) -> Service:
     """Put the gateway together."""
+    allow_files(FILES)
     services = HttpServices(
         {service: settings.url_of(service) for service in SERVICES}, parts.tokens, parts.telemetry, parts.now
     )
@@ -67,6 +72,7 @@ def build(settings: Settings, parts: Parts) -> Service:
                 Bucket.DEFAULT: settings.rate_default,
             }
         ),
+        waits=Waits(settings.inbox_waits),
         doorman=Doorman(parts.db, secrets),
         document=document,
         public_url=settings.public_url,

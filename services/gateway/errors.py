@@ -45,6 +45,10 @@ class RateExceeded(TooMany):
     """Too many requests in this time."""
 
 
+class TooManyWaits(TooMany):
+    """Too many reads of this agency are waiting already; let one end first."""
+
+
 class DoorBusy(Unavailable):
     """Too many secrets are being checked now; try again."""
 

@@ -50,6 +50,9 @@ class Settings(ServiceSettings):
         (),
         description="networks (CIDR) of the TLS front whose `X-Forwarded-For` tells callers apart",
     )
+    inbox_waits: int = Field(
+        32, ge=1, description="GET /v1/inbox that one agency may have open at once, per process"
+    )
     rate_default: int = Field(3_000, ge=1, description="all other calls per client and minute")
     security_contact: str = Field(
         "mailto:security@dabyl.invalid", description="Contact line of /.well-known/security.txt (RFC 9116)"

@@ -1,6 +1,5 @@
 """The services behind the gateway, over HTTP with aiohttp (stack.md: httpx costs 1–3 ms of CPU a request)."""
 
-import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
@@ -16,6 +15,9 @@ from gateway.domain.identity import Bearer
 from gateway.domain.ports import Answer, Call
 from gateway.domain.routes import RESPONSE_HEADERS, Upstream
 from gateway.errors import ServiceUnreachable
+
+CONNECTIONS = 256
+"""To one service, for calls that are answered as soon as may be; those that wait are bounded by caller."""
 
 WHOLE = 256 * 1024
 """Answers up to so many bytes are read at once, longer ones are streamed."""
@@ -37,11 +39,17 @@ class HttpServices:
         self._telemetry = telemetry
         self._now = now
         self._minted: OrderedDict[tuple[Upstream, Principal], tuple[float, str]] = OrderedDict()
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _session(self, *, waits: bool) -> aiohttp.ClientSession:
+        """Opened at the first call: it needs the running loop. Calls that wait have a pool of their own."""
+        if waits not in self._sessions:
+            self._sessions[waits] = self._open(0 if waits else CONNECTIONS)
+        return self._sessions[waits]
+
+    def _open(self, connections: int) -> aiohttp.ClientSession:
         # The services close an idle connection after 30 s: let go first, or a POST meets a closed door.
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=256, keepalive_timeout=20.0)
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=connections, keepalive_timeout=20.0)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -54,9 +62,9 @@ class HttpServices:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
 
     async def forward(self, service: Upstream, call: Call, bearer: Bearer | None) -> Answer:
         """Ask ``service``; raises ``ServiceUnreachable`` when it does not answer in time."""
@@ -79,20 +87,19 @@ class HttpServices:
             )
         except ServiceUnreachable:
             return False
-        await _drain(answer)
+        if answer.stream is not None:
+            await answer.stream.aclose()
         return answer.status == 200
 
     async def _send(
         self, service: Upstream, call: Call, bearer: Bearer | None, traceparent: str | None
     ) -> Answer:
-        if self._session is None:  # opened at the first call: it needs the running loop
-            self._session = self._open()
         headers = {**call.headers, "Authorization": f"Bearer {self._token(service, bearer)}"}
         if traceparent:
             headers["traceparent"] = traceparent
         url = URL(self._urls[service] + call.target, encoded=True)
         try:
-            response = await self._session.request(
+            response = await self._session(waits=call.waits).request(
                 call.method,
                 url,
                 headers=headers,
@@ -137,18 +144,18 @@ async def _answer_of(response: aiohttp.ClientResponse) -> Answer:
             return Answer(response.status, headers, await response.read())
         finally:
             response.release()
-    return Answer(response.status, headers, stream=_chunks(response))
+    return Answer(response.status, headers, stream=_Chunks(response))
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.content.iter_chunked(65_536):
+class _Chunks:
+    """No generator: one that nobody began to read would keep its connection."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._response.content.iter_chunked(65_536):
             yield chunk
-    finally:
-        response.close()
 
-
-async def _drain(answer: Answer) -> None:
-    if answer.stream is not None:
-        async for _chunk in answer.stream:
-            await asyncio.sleep(0)
+    async def aclose(self) -> None:
+        self._response.close()

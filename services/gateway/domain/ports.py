@@ -34,7 +34,12 @@ class AgencyDirectory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request on its way inside. ``target`` is the raw path with its query."""
+    """A request on its way inside.
+
+    Attributes:
+        target: the raw path with its query.
+        waits: held back on purpose; it must take no connection from those that are not.
+    """
 
     method: str
     target: str
@@ -43,6 +48,16 @@ class Call:
     timeout: float = 15.0
     route: str = ""
     is_traced: bool = True
+    waits: bool = False
+
+
+class Chunks(Protocol):
+    """An answer as it comes; ``aclose`` ends it, also where nobody began to read."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None:
+        """Let the connection go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
-    stream: AsyncIterator[bytes] | None = None
+    stream: Chunks | None = None
 
 
 class Services(Protocol):

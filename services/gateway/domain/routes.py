@@ -30,6 +30,8 @@ class Route:
         bucket: rate limit.
         timeout: seconds until the caller is told to come back.
         is_public: asked without a token; the service hears a keyed hash of where it came from.
+        waits: the answer may be held back until there is news, or never end: such calls are counted, and use
+            connections of their own.
     """
 
     methods: frozenset[str]
@@ -39,6 +41,7 @@ class Route:
     bucket: Bucket = Bucket.DEFAULT
     timeout: float = 15.0
     is_public: bool = False
+    waits: bool = False
 
 
 class Missing(StrEnum):
@@ -57,8 +60,9 @@ def _route(
     bucket: Bucket = Bucket.DEFAULT,
     timeout: float = 15.0,
     is_public: bool = False,
+    waits: bool = False,
 ) -> Route:
-    return Route(frozenset(methods.split()), template, upstream, fallback, bucket, timeout, is_public)
+    return Route(frozenset(methods.split()), template, upstream, fallback, bucket, timeout, is_public, waits)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -85,7 +89,7 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", "/v1/obligations/{id}/breach", "notifier"),
     _route("GET", "/v1/escalations", "notifier"),
     # A caller may wait 60 s for news; the connection must outlast that.
-    _route("GET", "/v1/inbox", "notifier", bucket=Bucket.DELIVERIES, timeout=75.0),
+    _route("GET", "/v1/inbox", "notifier", bucket=Bucket.DELIVERIES, timeout=75.0, waits=True),
     _route("GET", "/v1/statistics/alerts", "notifier", is_public=True),
     _route("GET", "/v1/conservation", "notifier", timeout=60.0),
     _route("GET", "/v1/deliveries", "notifier"),

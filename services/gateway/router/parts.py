@@ -18,6 +18,7 @@ from gateway.service.gatekeeper import Gatekeeper
 from gateway.service.secrets import SecretChecker
 from gateway.service.standing import Standings
 from gateway.service.tokens import Issuer
+from gateway.service.waits import Waits
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Desk:
     services: Services
     directory: AgencyDirectory
     allowances: Allowances
+    waits: Waits
     doorman: Doorman
     standings: Standings
     document: Callable[[], Awaitable[dict[str, Any]]]

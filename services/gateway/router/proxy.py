@@ -1,20 +1,33 @@
 """Everything under /v1 that another service answers: checked, counted, and handed on with our own token."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from common.problems import problem_response
 from gateway.domain.identity import Bearer
-from gateway.domain.ports import Answer, Call
-from gateway.domain.routes import REQUEST_HEADERS, Bucket, Missing, Route, allowed_methods, find_route
+from gateway.domain.ports import Answer, Call, Chunks
+from gateway.domain.routes import (
+    REQUEST_HEADERS,
+    Bucket,
+    Missing,
+    Route,
+    Upstream,
+    allowed_methods,
+    find_route,
+)
 from gateway.errors import MethodUnknown, PathUnknown, RateExceeded
-from gateway.router.parts import AtDesk
+from gateway.router.parts import AtDesk, Desk
+from gateway.service.waits import Place
 
 router = APIRouter(include_in_schema=False)
 
+_NOBODY = 499
+"""For an answer that nobody is there to read."""
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
@@ -45,11 +58,47 @@ async def forward(request: Request, desk: AtDesk) -> Response:
         refusal.headers.update(allowance.headers())
         return refusal
     call = _call_of(request, route, path, body, more)
+    if route.waits:
+        agency = bearer.agency if bearer is not None else None
+        place = desk.waits.take(str(agency or caller))
+        return await _forward_waiting(request, desk, route.upstream, call, bearer, place, allowance.headers())
     answer = await desk.services.forward(route.upstream, call, bearer)
     if answer.status == 404 and route.fallback is not None:
         await _discard(answer)
         answer = await desk.services.forward(route.fallback, call, bearer)
     return _response_of(answer, allowance.headers())
+
+
+async def _forward_waiting(
+    request: Request,
+    desk: Desk,
+    upstream: Upstream,
+    call: Call,
+    bearer: Bearer | None,
+    place: Place,
+    more: Mapping[str, str],
+) -> Response:
+    """Wait with the caller: when it goes, the call behind it ends too, and its place is free."""
+    asking = asyncio.ensure_future(desk.services.forward(upstream, call, bearer))
+    going = asyncio.ensure_future(_is_gone(request))
+    answer: Answer | None = None
+    try:
+        await asyncio.wait({asking, going}, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            return Response(status_code=_NOBODY)
+        answer = asking.result()
+    finally:
+        asking.cancel()
+        going.cancel()
+        await asyncio.gather(asking, going, return_exceptions=True)
+        if answer is None or answer.stream is None:
+            place.give_back()
+    return _response_of(answer, more, place)
+
+
+async def _is_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _raw_path(request: Request) -> str:
@@ -66,6 +115,7 @@ def _call_of(request: Request, route: Route, path: str, body: bytes, more: dict[
         body=body,
         timeout=route.timeout,
         route=route.template,
+        waits=route.waits,
     )
 
 
@@ -78,16 +128,33 @@ def _is_threat(body: bytes) -> bool:
     return isinstance(found, dict) and found.get("direct_threat") is True
 
 
-def _response_of(answer: Answer, more: Mapping[str, str]) -> Response:
+class _Stream(StreamingResponse):
+    """Closed at its end and given up wherever it breaks off, also before its first byte."""
+
+    def __init__(self, stream: Chunks, status: int, headers: Mapping[str, str], place: Place | None) -> None:
+        super().__init__(stream, status, headers)
+        self._stream = stream
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._place is not None:
+                self._place.give_back()
+            await self._stream.aclose()
+
+
+def _response_of(answer: Answer, more: Mapping[str, str], place: Place | None = None) -> Response:
     headers = {**answer.headers, **more}
     # What an agency reads must rest in no cache on the way, whatever the service said.
     headers.setdefault("cache-control", "no-store")
     if answer.stream is not None:
-        return StreamingResponse(answer.stream, answer.status, headers)
+        return _Stream(answer.stream, answer.status, headers, place)
     return Response(answer.body, answer.status, headers)
 
 
 async def _discard(answer: Answer) -> None:
     if answer.stream is not None:
-        async for _chunk in answer.stream:
-            pass
+        await answer.stream.aclose()
