@@ -29,7 +29,7 @@ TOP = {"name", "services", "networks", "volumes", "secrets", "configs"}
 SERVICE = {
     "image", "build", "command", "environment", "volumes", "networks", "depends_on", "healthcheck", "deploy",
     "user", "read_only", "tmpfs", "cap_drop", "security_opt", "init", "restart", "stop_grace_period", "ports",
-    "hostname", "shm_size",
+    "hostname", "shm_size", "profiles",
 }  # fmt: skip
 HEALTH = {"test", "interval", "timeout", "retries", "start_period", "disable"}
 
@@ -171,6 +171,24 @@ def test_only_the_gateway_is_reached_from_outside_this_machine() -> None:
         for port in one.get("ports", ()):
             assert substituted(port, {}).startswith("127.0.0.1:"), name
     assert COMPOSE["networks"]["inside"] == {"internal": True}
+
+
+def test_the_address_in_notices_is_said_by_a_person() -> None:
+    given = [
+        (name, key)
+        for name, one in OURS.items()
+        for key, value in one["environment"].items()
+        if key.endswith("_PUBLIC_URL") and not re.match(r"^\$\{DABYL_PUBLIC_URL:\?.+\}$", value)
+    ]
+    assert given == []
+
+
+def test_nothing_is_mailed_unless_a_relay_is_named() -> None:
+    for name in ("notifier", "notifier-worker"):
+        assert substituted(OURS[name]["environment"]["NOTIFIER_SMTP_HOST"], {}) == "", name
+    catchers = {name for name in PARTS if "profiles" in PARTS[name]}
+    assert catchers == {"mailpit"}  # not started unless asked for: what it takes reaches nobody
+    assert all("profiles" not in one for one in OURS.values())
 
 
 @pytest.fixture(scope="module")
