@@ -81,7 +81,7 @@ class House:
             settings, make, migrations = _room_of(name, self.home, shared)
             parts = Parts.open(name, settings, bus=bus)
             self._opened.append(parts)
-            await upgrade(parts.db, migrations)
+            await upgrade(parts.db, migrations, is_whole=True)  # no older process shares this folder
             service = make(settings, parts)
             for prepare in service.prepare:
                 await prepare()

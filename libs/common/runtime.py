@@ -39,7 +39,7 @@ from common.settings import ServiceSettings
 from common.telemetry import configure_logging, log
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
-ROLES = ("api", "worker", "migrate", "topology apply", "topology check", "topology keep")
+ROLES = ("api", "worker", "migrate", "migrate post", "topology apply", "topology check", "topology keep")
 DRAIN_SECONDS = 10
 BACKLOG = 2048
 AWAY_SECONDS = 0.3
@@ -269,8 +269,8 @@ async def _main(
     service: Service | None = None
     try:
         await _learn_time(parts, stop)
-        if role == "migrate":
-            await upgrade(parts.db, migrations)
+        if role.startswith("migrate"):
+            await upgrade(parts.db, migrations, is_whole=role == "migrate post")
             service = build(settings, parts)
             for prepare in service.prepare:
                 await prepare()
@@ -311,7 +311,7 @@ def main(
     """``python -m <service> api|worker|migrate|topology …``; settings come from the environment."""
     role = " ".join(sys.argv[1:])
     if role not in ROLES:
-        sys.exit(f"usage: python -m {name} api|worker|migrate|topology (apply|check|keep)")
+        sys.exit(f"usage: python -m {name} api|worker|migrate [post]|topology (apply|check|keep)")
     settings = settings_class()
     configure_logging(settings.log_level)
     # ``migrate`` too: an upgrade without its new keys must end while the old version still runs.

@@ -19,7 +19,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from common.db import NAMING, Database, Session, after_commit, insert_ignore
 from common.http import Reading, Tx, create_app
 from common.keys import KeyRing
-from common.migrating import upgrade
+from common.migrating import SchemaNotOurs, upgrade
 from common.testing import FrozenNow, parts_for_test
 from common.timing import MEASURED_EVERY, ClockUnknown, StoreClock
 from tests.conformance.ledger import COUNTERS, FACTS, facts
@@ -298,6 +298,15 @@ def upgrade():
 """
 
 
+DROPPING = """
+from alembic import op
+revision = "0002_post_drop"
+down_revision = "0001_pre_initial"
+def upgrade():
+    op.drop_table("things")
+"""
+
+
 @pytest.fixture
 def migrations(tmp_path: Any) -> Any:
     folder = tmp_path / "migrations"
@@ -348,6 +357,52 @@ async def test_a_migration_that_breaks_half_way_leaves_nothing(db_url: DatabaseU
     with pytest.raises(Exception, match="half"):
         async with db.reading() as session:
             await session.execute(text("SELECT * FROM half"))
+    await db.close()
+
+
+async def stamp(db: Database, revision: str) -> None:
+    async with db.engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+
+
+async def test_the_version_before_bears_what_a_newer_one_added(db_url: DatabaseUrls, migrations: Any) -> None:
+    db = Database(db_url())
+    await upgrade(db, migrations)
+    await stamp(db, "0007_pre_of_the_future")
+    await upgrade(db, migrations)
+    await upgrade(db, migrations, is_whole=True)
+    async with db.reading() as session:
+        assert (await session.execute(text("SELECT count(*) FROM things"))).scalar() == 1
+        found = await session.execute(text("SELECT version_num FROM alembic_version"))
+        assert found.scalar() == "0007_pre_of_the_future"  # the newer one goes on from there
+    await db.close()
+
+
+@pytest.mark.parametrize("revision", ["0007_post_of_the_future", "0001_pre_another", "0000_pre_older"])
+async def test_a_schema_that_lacks_something_or_is_not_ours_is_refused(
+    db_url: DatabaseUrls, migrations: Any, revision: str
+) -> None:
+    db = Database(db_url())
+    await upgrade(db, migrations)
+    await stamp(db, revision)
+    with pytest.raises(SchemaNotOurs, match=revision):
+        await upgrade(db, migrations)
+    await db.close()
+
+
+async def test_what_old_processes_do_not_bear_waits_until_it_is_asked_for(
+    db_url: DatabaseUrls, migrations: Any
+) -> None:
+    db = Database(db_url())
+    await upgrade(db, migrations)
+    (migrations / "versions" / "0002_post_drop.py").write_text(DROPPING)
+    await upgrade(db, migrations)
+    async with db.reading() as session:
+        assert (await session.execute(text("SELECT count(*) FROM things"))).scalar() == 1
+    await upgrade(db, migrations, is_whole=True)
+    with pytest.raises(Exception, match="things"):
+        async with db.reading() as session:
+            await session.execute(text("SELECT * FROM things"))
     await db.close()
 
 
