@@ -519,3 +519,30 @@ async def test_of_several_addresses_the_next_one_is_taken_when_one_is_away(
         await reader.until_taken(second)
     finally:
         await bus.close()
+
+
+async def test_more_lanes_than_the_broker_allows_channels_cost_no_events(own_broker: Rabbit) -> None:
+    own_broker.ctl("eval", "application:set_env(rabbit, channel_max, 12).")
+    bus = RabbitBus(own_broker.url, pause=0.02)
+    try:
+        await bus.start()
+        await bus.wait_connected()
+        events, lanes = Reader(), Reader()
+        for number in range(20):
+            await bus.subscribe(lane_queue(f"many-{number}"), lanes)
+        await bus.subscribe(NOTIFIER, events)
+        for _ in range(2):
+            event, wake_up = an_event(), a_wake_up("many-0")
+            assert await bus.publish([event, wake_up, a_wake_up("many-19")]) == [True] * 3
+            await events.until_taken(event)
+            await lanes.until_taken(wake_up)
+            assert bus.is_connected
+            before = bus._link
+            own_broker.ctl("close_all_connections", "a test")  # and all of it is built again
+            async with asyncio.timeout(30):
+                while bus._link is before or not bus.is_connected:
+                    await asyncio.sleep(0.05)
+                await bus.wait_connected()
+    finally:
+        own_broker.ctl("eval", "application:set_env(rabbit, channel_max, 2047).")
+        await bus.close()

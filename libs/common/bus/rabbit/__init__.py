@@ -8,23 +8,26 @@ broker cancelled stays cancelled), so whatever is lost is built again here, wher
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import aio_pika
 from aio_pika.exceptions import DeliveryError, PublishError
 
 from common.bus import CANARY_HEADER, Consumer, Message, Probe, Queue
-from common.bus.rabbit.link import FAILURES, Link, TopologyMissing
+from common.bus.rabbit.link import FAILURES, Link, NoChannelLeft, TopologyMissing
 from common.bus.rabbit.subscription import RabbitSubscription
 from common.bus.topology import PARKED, Exchange, event_queue, readers_of
 from common.telemetry import log
 
 _NEXT_ADDRESS = re.compile(r",(?=amqps?://)")
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
-_BUILD_SECONDS = 15
+_STEP_SECONDS = 15
+"""For one step, not for all of them: thousands of lanes take longer."""
 _RESTORE_SECONDS = 1.0
 _CONSUME_SECONDS = 3.0
 _MISSING_SECONDS = 5.0
+_FULL_SECONDS = 60.0
 _REMEDY = "run `dabyl topology apply`"
 
 # Its reader logs a traceback for every cut connection; we report the cut ourselves.
@@ -134,7 +137,7 @@ class RabbitBus:
         if link is None or link.lost.is_set():
             return
         try:
-            async with asyncio.timeout(_BUILD_SECONDS):
+            async with asyncio.timeout(_STEP_SECONDS):
                 await link.delete(queue)
         except FAILURES:
             link.lost.set()  # not even that works: everything is built again on a new connection
@@ -201,6 +204,7 @@ class RabbitBus:
         after: float = 0.0,
         again: RabbitSubscription | None = None,
         look_again: bool = False,
+        look_for_room: bool = False,
     ) -> None:
         async def complete() -> None:
             await asyncio.sleep(after)
@@ -209,6 +213,8 @@ class RabbitBus:
             if look_again:
                 link.missing.clear()
                 link.is_looking = False
+            if look_for_room:
+                link.is_full = False
             await self._complete(link)
 
         if not self._is_closing and not link.lost.is_set():
@@ -219,33 +225,56 @@ class RabbitBus:
     async def _complete(self, link: Link) -> None:
         """Bring a link up to what is remembered; a failure gives it up, and the loop builds the next."""
         try:
-            async with asyncio.timeout(_BUILD_SECONDS), link.building:
+            async with link.building:
                 await self._build(link)
         except FAILURES:
             link.lost.set()
 
-    async def _build(self, link: Link) -> None:
+    async def _build(self, link: Link, *, only_events: bool = False) -> None:
         # Somebody may declare or subscribe while we wait for the broker: look again until nothing is missing.
         while not link.lost.is_set():
-            known = link.declared | link.missing
-            queue = next((one for one in self._queues.values() if one not in known), None)
-            if queue is not None:
-                await link.declare(queue)
-                self._say_missing(link, queue)
-                continue
-            subscription = next((one for one in self._subscriptions if self._is_waiting(one, link)), None)
-            if subscription is None:
+            step = self._next_step(link, is_event=True)
+            if step is None and not only_events:
+                step = self._next_step(link, is_event=False)
+            if step is None:
                 return
-            await subscription.drop_channel()
-            try:
-                async with asyncio.timeout(_CONSUME_SECONDS):
-                    await subscription.start(link, lambda one=subscription: self._lose(link, one))  # type: ignore[misc]  # a default binds the loop's value
-            except TimeoutError:
-                # A queue without a leader answers no consume (measured on 3.10): it must not cost the others
-                # their connection. It is tried again, and the canary finds it meanwhile.
-                log.warning("consume_unanswered", queue=subscription.queue.name)
-                link.unanswered.add(subscription)
-                self._repair(link, after=_CONSUME_SECONDS, again=subscription)
+            async with asyncio.timeout(_STEP_SECONDS):
+                await step
+
+    def _next_step(self, link: Link, *, is_event: bool) -> Coroutine[Any, Any, None] | None:
+        """What is to be made next of the queues of events, or of the others: these wait for those."""
+
+        def is_meant(queue: Queue) -> bool:
+            return (queue.exchange is Exchange.EVENTS) == is_event
+
+        for queue in self._queues.values():
+            if is_meant(queue) and queue not in link.declared and queue not in link.missing:
+                return self._look(link, queue)
+        for subscription in self._subscriptions:
+            if is_meant(subscription.queue) and self._is_waiting(subscription, link):
+                return self._consume(link, subscription)
+        return None
+
+    async def _look(self, link: Link, queue: Queue) -> None:
+        await link.declare(queue)
+        self._say_missing(link, queue)
+
+    async def _consume(self, link: Link, subscription: RabbitSubscription) -> None:
+        await subscription.drop_channel()
+        try:
+            async with asyncio.timeout(_CONSUME_SECONDS):
+                await subscription.start(link, lambda: self._lose(link, subscription))
+        except NoChannelLeft:
+            # Lanes without a reader cost latency: their deliveries are found by time.
+            log.error("channels_exhausted", reason="raise channel_max of the broker")
+            link.is_full = True
+            self._repair(link, after=_FULL_SECONDS, look_for_room=True)
+        except TimeoutError:
+            # A queue without a leader answers no consume (measured on 3.10): it must not cost the others
+            # their connection. It is tried again, and the canary finds it meanwhile.
+            log.warning("consume_unanswered", queue=subscription.queue.name)
+            link.unanswered.add(subscription)
+            self._repair(link, after=_CONSUME_SECONDS, again=subscription)
 
     def _say_missing(self, link: Link, queue: Queue) -> None:
         if queue not in link.missing:
@@ -264,6 +293,7 @@ class RabbitBus:
             and subscription.link is not link
             and subscription.queue not in link.missing
             and subscription not in link.unanswered
+            and not (link.is_full and subscription.queue.exchange is not Exchange.EVENTS)
         )
 
     def _lose(self, link: Link, subscription: RabbitSubscription) -> None:
@@ -278,10 +308,12 @@ class RabbitBus:
         while not self._is_closing:
             link = Link(self._urls[self._turn % len(self._urls)], declares=self._declares)
             try:
-                async with asyncio.timeout(_BUILD_SECONDS), link.building:
-                    await link.open()
+                async with link.building:
+                    async with asyncio.timeout(_STEP_SECONDS):
+                        await link.open()
+                    await self._build(link, only_events=True)
+                    self._link = link  # events go their way while lanes are still being built
                     await self._build(link)
-                self._link = link
                 self._ready.set()
                 failures = 0
                 log.info("broker_connected")

@@ -18,10 +18,16 @@ POLITE_SECONDS = 2.0
 FAILURES = (AMQPError, OSError, TimeoutError, RuntimeError)
 """What the client raises when a connection or a broker fails."""
 _HEARTBEAT_SECONDS = 15
+SPARE_CHANNELS = 4
+"""Of the consuming connection, for events: lanes never take them."""
 
 
 class TopologyMissing(Exception):
     """An exchange that only ``dabyl topology apply`` makes is not there."""
+
+
+class NoChannelLeft(Exception):
+    """One more channel than the broker allows would cost the connection, and all that is consumed on it."""
 
 
 class Link:
@@ -41,6 +47,7 @@ class Link:
         self.is_looking = False
         self._declares = declares
         self.unanswered: set[Hashable] = set()
+        self.is_full = False
         self.exchanges: dict[Exchange, AbstractExchange] = {}
         self.building = asyncio.Lock()
         self._url = url
@@ -111,10 +118,19 @@ class Link:
             await channel.close()
         self.declared.discard(queue)
 
-    async def consuming_channel(self) -> AbstractChannel:
-        """A new channel on the connection for consumers."""
+    async def consuming_channel(self, *, is_spare: bool = False) -> AbstractChannel:
+        """A new channel on the connection for consumers.
+
+        Raises:
+            NoChannelLeft: the last ones are kept for those that ask with ``is_spare``.
+        """
         if self._consuming is None:
             self._consuming = await self._connect()
+        transport = self._consuming.transport
+        if transport is not None and not is_spare:
+            most = transport.connection.connection_tune.channel_max or 65_535
+            if len(transport.connection.channels) >= most - SPARE_CHANNELS:
+                raise NoChannelLeft
         return await self._consuming.channel(publisher_confirms=False)
 
     async def close(self) -> None:

@@ -31,7 +31,7 @@ class RabbitSubscription:
 
     async def start(self, link: Link, lost: Callable[[], None]) -> None:
         """Consume on this link; ``lost``: the broker ended it (queue deleted, channel closed)."""
-        channel = await link.consuming_channel()
+        channel = await link.consuming_channel(is_spare=self.queue.exchange is Exchange.EVENTS)
         await channel.set_qos(prefetch_count=self.prefetch)
 
         def ended(*_: object) -> None:
