@@ -228,7 +228,12 @@ def sizing(found: dict[str, Any]) -> str:
         "  notice, attempt and audit.",
         "- **with agencies that are connected**: one lane each; a lane costs memory only while it sends.",
         "- **with open and finished deliveries**: a claim reads partial indexes of what waits; finished rows cost disk.",
-        "- **with processes**: any number of APIs, workers and relays may run side by side; they share nothing but the",
-        "  database and the broker, and claims of one never wait for those of another.",
+        "- **with processes**: APIs, workers and relays may run side by side; they share nothing but the",
+        "  database and the broker, and claims of one never wait for those of another. Each may open 20 connections to",
+        "  PostgreSQL: the 11 of the compose file are 220 of its `max_connections=300` (3 are kept for the superuser), so",
+        "  three more fit; beyond, raise it.",
+        "- **with endpoints**: each worker of notifier holds a broker channel for every lane, up to `channel_max` (8,192 in",
+        "  the compose file, 2,047 where it is not set). Lanes beyond are found by time, with `channels_exhausted` in",
+        "  the log: up to a second later, and nothing else.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -48,7 +48,7 @@ COMPOSE = (
     ("DABYL_UID", "", "user of our containers, owner of those files; written by `make secrets`"),
     ("DABYL_GID", "", "its group; written by `make secrets`"),
     ("POSTGRES_PASSWORD", "", "PostgreSQL's superuser; made by `make secrets`"),
-    ("VAULT_DB_PASSWORD", "", "role of the reporter vault; made by `make secrets`"),
+    ("VAULT_DB_PASSWORD", "", "role kept for the reporter vault, not used yet; made by `make secrets`"),
     ("OPERATOR_BUS_PASSWORD", "", "RabbitMQ's administrator; made by `make secrets`"),
     ("TOPOLOGY_BUS_PASSWORD", "", "the one user that may make exchanges and queues; made by `make secrets`"),
     *((f"{name.upper()}_DB_PASSWORD", "", f"role of {name}; made by `make secrets`") for name in SERVICES),

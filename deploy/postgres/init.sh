@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Run once by the PostgreSQL image on an empty volume: one database and one role per service, and a role
-# of its own for the reporter vault (architecture §1). Nobody may look into a neighbour's database.
+# of its own for the reporter vault (architecture §1), which nothing signs in as yet: reporters lie sealed in intake's own tables.
+# Nobody may look into a neighbour's database.
 set -euo pipefail
 
 query() {

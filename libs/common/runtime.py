@@ -1,7 +1,7 @@
 """Roles of a process: ``api`` (HTTP and relay), ``worker`` (events, time, relay), ``migrate``, ``topology``.
 
-Any number of each may run side by side. SIGTERM drains: stop taking, finish, leave. ``kill -9`` is
-survived by the tables.
+As many of each as the database has connections for may run side by side. SIGTERM drains: stop taking,
+finish, leave. ``kill -9`` is survived by the tables.
 """
 
 import asyncio
