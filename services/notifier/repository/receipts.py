@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 
 from common.db import Session, insert_ignore
 from notifier.domain.delivery import Fact, State, states_before
-from notifier.models import deliveries, endpoint_versions, endpoints, notices, read_outs, receipts
+from notifier.models import attempts, deliveries, endpoint_versions, endpoints, notices, read_outs, receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +27,14 @@ class Addressed:
     transmitted_at: datetime | None
     traceparent: str | None
     digest: str | None
-    receipt_key: str | None
     rung: int
     escalates_id: UUID | None
-    older_receipt_key: str | None = None
-
-
-_ITS_ENDPOINT = and_(
-    endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.agency_id == deliveries.c.agency_id
-)
-_IN_FORCE = and_(
-    endpoint_versions.c.agency_id == endpoints.c.agency_id,
-    endpoint_versions.c.endpoint_id == endpoints.c.id,
-    endpoint_versions.c.version == endpoints.c.version,
-)
-"""Not the version that a delivery was sent under: a replaced key ends for what was sent before, too."""
+    endpoint_id: UUID | None
+    receipt_keys: tuple[str, ...] = ()
 
 
 async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | None:
-    """A delivery as a receipt sees it, with its endpoint's key as it is in force."""
+    """A delivery as a receipt sees it, without keys."""
     result = await session.execute(
         select(
             deliveries.c.id,
@@ -56,13 +46,11 @@ async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | Non
             deliveries.c.transmitted_at,
             deliveries.c.traceparent,
             notices.c.digest,
-            endpoint_versions.c.receipt_key,
             deliveries.c.rung,
             deliveries.c.escalates_id,
+            deliveries.c.endpoint_id,
         )
         .outerjoin(notices, notices.c.delivery_id == deliveries.c.id)
-        .outerjoin(endpoints, _ITS_ENDPOINT)
-        .outerjoin(endpoint_versions, _IN_FORCE)
         .where(deliveries.c.id == delivery_id)
     )
     row = result.first()
@@ -78,46 +66,71 @@ async def find_addressed(session: Session, delivery_id: UUID) -> Addressed | Non
         row.transmitted_at,
         row.traceparent,
         row.digest,
-        row.receipt_key,
         row.rung,
         row.escalates_id,
+        row.endpoint_id,
     )
 
 
-async def find_older_key(session: Session, delivery_id: UUID, *, since: datetime) -> str | None:
-    """The receipt key that the endpoint's present one replaced, if that was after ``since``.
+async def list_receipt_keys(session: Session, addressed: Addressed, *, since: datetime) -> tuple[str, ...]:
+    """The keys of which one must have signed this delivery's receipt; none: it needs no signature.
 
-    A version that changed something else does not count: the present key is as old as its first version.
+    They are its endpoint's. A delivery that waits without an endpoint, or was fetched, takes those of its
+    agency's endpoints, paused ones too; where none of these has any, that of the endpoint that was tried
+    last, in force or not: its answer may be under way.
+
+    Args:
+        since: a key that was replaced after this moment is good beside its successor.
     """
-    query = (
-        select(
-            endpoint_versions.c.agency_id,
-            endpoint_versions.c.endpoint_id,
-            endpoint_versions.c.version,
-            endpoint_versions.c.receipt_key,
-        )
-        .join(endpoints, _IN_FORCE)
-        .join(deliveries, _ITS_ENDPOINT)
-        .where(deliveries.c.id == delivery_id)
+    of_agency = endpoints.c.agency_id == addressed.agency_id
+    if addressed.endpoint_id is not None:
+        return await _keys(session, and_(of_agency, endpoints.c.id == addressed.endpoint_id), since=since)
+    in_force = await _keys(session, and_(of_agency, endpoints.c.revoked_at.is_(None)), since=since)
+    if in_force:
+        return in_force
+    tried = (
+        select(attempts.c.endpoint_id)
+        .where(attempts.c.delivery_id == addressed.delivery_id, attempts.c.endpoint_id.is_not(None))
+        .order_by(attempts.c.no.desc())
+        .limit(1)
+        .scalar_subquery()
     )
-    now = (await session.execute(query)).first()
-    if now is None or now.receipt_key is None:
-        return None
+    return await _keys(session, and_(of_agency, endpoints.c.id == tried), since=since)
+
+
+async def _keys(session: Session, which: ColumnElement[bool], *, since: datetime) -> tuple[str, ...]:
+    """Of each endpoint the key in force, and the one that it replaced if that was after ``since``.
+
+    In force is the newest version's, not that of the version that a delivery was sent under: a replaced key
+    ends for what was sent before, too. A version that changed something else does not count: the present
+    key is as old as its first version.
+    """
     versions = await session.execute(
-        select(endpoint_versions.c.receipt_key, endpoint_versions.c.taken_at)
-        .where(
-            endpoint_versions.c.agency_id == now.agency_id,
-            endpoint_versions.c.endpoint_id == now.endpoint_id,
-            endpoint_versions.c.version <= now.version,
+        select(endpoint_versions.c.endpoint_id, endpoint_versions.c.receipt_key, endpoint_versions.c.taken_at)
+        .join(
+            endpoints,
+            and_(
+                endpoint_versions.c.agency_id == endpoints.c.agency_id,
+                endpoint_versions.c.endpoint_id == endpoints.c.id,
+                endpoint_versions.c.version <= endpoints.c.version,
+            ),
         )
-        .order_by(endpoint_versions.c.version.desc())
+        .where(which)
+        .order_by(endpoint_versions.c.endpoint_id, endpoint_versions.c.version.desc())
     )
-    changed_at: datetime | None = None
-    for key, taken_at in versions.all():
-        if key != now.receipt_key:
-            return key if changed_at is not None and changed_at > since else None
-        changed_at = taken_at
-    return None
+    found: list[str] = []
+    for _, each in groupby(versions.all(), key=lambda row: row[0]):
+        (_, present, changed_at), *older = each
+        if present is None:
+            continue
+        found.append(present)
+        for _, key, taken_at in older:
+            if key != present:
+                if key is not None and changed_at is not None and changed_at > since:
+                    found.append(key)
+                break
+            changed_at = taken_at
+    return tuple(found)
 
 
 async def find_receipt(session: Session, delivery_id: UUID) -> tuple[str, bytes] | None:

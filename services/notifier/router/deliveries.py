@@ -98,6 +98,8 @@ async def record_receipt(
 ) -> dict[str, object]:
     """JSON, or a compact JWS signed with the endpoint's receipt key; who registered a key must sign.
 
+    A notice that was fetched or waits without an endpoint may be signed with the key of any of the agency's.
+
     A receipt that is wrong, foreign or unsigned changes nothing and is kept as a security event.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -125,7 +127,7 @@ async def record_receipt(
                     caller,
                     addressed,
                     read,
-                    is_signed=addressed.receipt_key is not None,
+                    is_signed=bool(addressed.receipt_keys),
                     now=now,
                 )
         except Refusal as error:
@@ -147,12 +149,10 @@ def _read(kind: str, body: bytes, addressed: Addressed) -> Receipt | Flaw:
     if len(body) > MAX_RECEIPT_BYTES:
         raise ReceiptNotReadable
     if kind == "application/json":
-        return Flaw.UNSIGNED if addressed.receipt_key is not None else _parsed(body)
-    if addressed.receipt_key is None:
-        # Nobody told us with which key to check it: a signature that proves nothing must not look like one.
-        return Flaw.WRONG_SIGNATURE
-    for key in (addressed.receipt_key, addressed.older_receipt_key):
-        payload = None if key is None else _verified(body, key)
+        return Flaw.UNSIGNED if addressed.receipt_keys else _parsed(body)
+    # Without a key nobody told us how to check it: a signature that proves nothing must not look like one.
+    for key in addressed.receipt_keys:
+        payload = _verified(body, key)
         if payload is not None:
             return _parsed(payload)
     return Flaw.WRONG_SIGNATURE

@@ -58,7 +58,7 @@ class ByHand:
 async def find_addressed(
     session: Session, caller: Principal, delivery_id: UUID, *, now: datetime
 ) -> Addressed:
-    """The delivery that this agency may answer.
+    """The delivery that this agency may answer, with the keys that its receipt is checked with.
 
     Raises:
         DeliveryUnknown: there is none, or it is another agency's; the latter is a security event, which
@@ -72,10 +72,8 @@ async def find_addressed(
         raise DeliveryUnknown
     if addressed.alert_id is not None and await is_shut_out(session, addressed.alert_id, caller):
         raise DeliveryUnknown
-    if addressed.receipt_key is None:
-        return addressed
-    older = await receipt_rows.find_older_key(session, delivery_id, since=now - KEYS_OVERLAP)
-    return replace(addressed, older_receipt_key=older)
+    keys = await receipt_rows.list_receipt_keys(session, addressed, since=now - KEYS_OVERLAP)
+    return replace(addressed, receipt_keys=keys)
 
 
 async def note_flaw(

@@ -13,12 +13,14 @@ from sqlalchemy import update
 
 from common.contracts.casework import CaseManagerAppointed
 from common.contracts.intake import ContentOpened
-from common.contracts.registry import EndpointRegistered
+from common.contracts.registry import EndpointRegistered, EndpointRevoked
 from common.testing import FrozenNow
+from notifier.domain.delivery import Outcome
 from notifier.domain.escalation import Rung
 from notifier.models import deliveries, escalations, notices, obligations, receipts, security_events
 from tests.factories.notifier import T0, a_receipt
 from tests.service.notifier.conftest import House
+from tests.service.notifier.test_redriving import try_once
 
 POLICE = "internal_affairs"
 REGIONAL = "regional_child_rights_body"
@@ -308,6 +310,89 @@ async def test_what_was_sent_before_a_receipt_key_changed_is_answered_with_the_n
     assert await status(2, new) == 201
     [flaw] = await house.rows(security_events)
     assert flaw.kind == "receipt_wrong_signature"
+
+
+def signed(receipt: dict[str, Any], by: OKPKey) -> bytes:
+    given = json.dumps(receipt)
+    return jws.serialize_compact({"alg": "Ed25519"}, given, by, algorithms=["Ed25519"]).encode()
+
+
+@pytest.mark.parametrize("way", ["pulled", "tried"])
+async def test_a_delivery_that_lost_its_endpoint_is_measured_against_its_agencys_keys(
+    house: House, now: FrozenNow, way: str
+) -> None:
+    """A pause, or a pull during one, takes the endpoint from the row and not the key from the agency."""
+    old, new = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
+    endpoint = await house.ledger.connect(
+        POLICE, "http://127.0.0.1:9/hook", receipt_key=str(old.as_dict()["x"])
+    )
+    police = house.as_agency(POLICE)
+    pause = f"/v1/endpoints/{endpoint}/pause"
+    if way == "pulled":
+        assert (await house.client.post(pause, json={}, headers=police)).status_code == 200
+    sent = [await addressed(house), await newest(house), await newest(house)]
+    if way == "pulled":
+        assert len((await house.get("/v1/inbox", police)).json()["items"]) == 3
+    else:
+        # It has the bytes, and its 200 was lost: the row waits for a further try when the pause comes.
+        await try_once(house.ledger, [delivery for delivery, _ in sent], Outcome.NO_ANSWER, None)
+        assert (await house.client.post(pause, json={}, headers=police)).status_code == 200
+    before = "transmitted" if way == "pulled" else "waiting"
+    rows = [await state(house, delivery) for delivery, _ in sent]
+    assert {(row.state, row.endpoint_id) for row in rows} == {(before, None)}
+    await house.ledger.take(
+        EndpointRegistered(
+            endpoint_id=endpoint,
+            agency_id=house.ledger.agencies[POLICE],
+            version=2,
+            kind="webhook",
+            url="http://127.0.0.1:9/hook",
+            receipt_key=str(new.as_dict()["x"]),
+        )
+    )
+    delivery, body = sent[0]
+    given = a_receipt(delivery, body)
+    assert (await answer(house, delivery, given, police)).status_code == 403
+    stranger = OKPKey.generate_key("Ed25519")
+    foreign = signed(given, stranger)
+    assert (await answer(house, delivery, foreign, police, "application/jose")).status_code == 403
+    assert (await state(house, delivery)).state == before
+    kinds = sorted(event.kind for event in await house.rows(security_events, delivery_id=delivery))
+    assert kinds == ["receipt_unsigned", "receipt_wrong_signature"]
+    for (one, text), key, status in ((sent[0], new, 201), (sent[1], old, 201), (sent[2], old, 403)):
+        if status == 403:
+            now.move(timedelta(hours=25))
+        whole = signed(a_receipt(one, text, at=now().isoformat()), key)
+        told = await answer(house, one, whole, house.as_agency(POLICE), "application/jose")
+        assert told.status_code == status
+    assert all(row.is_signed for row in await house.rows(receipts))
+
+
+async def test_the_key_of_a_revoked_endpoint_counts_only_where_its_agency_has_no_other(house: House) -> None:
+    lost, kept = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
+    endpoint = await house.ledger.connect(
+        POLICE, "http://127.0.0.1:9/hook", receipt_key=str(lost.as_dict()["x"])
+    )
+    first, second = await addressed(house), await newest(house)
+    await try_once(house.ledger, [first[0], second[0]], Outcome.NO_ANSWER, None)
+    await house.ledger.take(
+        EndpointRevoked(
+            endpoint_id=endpoint, agency_id=house.ledger.agencies[POLICE], version=2, revoked_at=T0
+        )
+    )
+    police = house.as_agency(POLICE)
+    (delivery, body), (other, text) = first, second
+    assert (await state(house, delivery)).endpoint_id is None
+    assert (await answer(house, delivery, a_receipt(delivery, body), police)).status_code == 403
+    whole = signed(a_receipt(delivery, body), lost)
+    assert (await answer(house, delivery, whole, police, "application/jose")).status_code == 201
+    # On another rung, so that what waits does not move there.
+    await house.ledger.connect(
+        POLICE, "http://127.0.0.1:9/second", receipt_key=str(kept.as_dict()["x"]), rung=1
+    )
+    for key, status in ((lost, 403), (kept, 201)):
+        whole = signed(a_receipt(other, text), key)
+        assert (await answer(house, other, whole, police, "application/jose")).status_code == status
 
 
 async def newest(house: House) -> tuple[UUID, bytes]:
