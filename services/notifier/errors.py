@@ -156,7 +156,7 @@ class RedriveNotPossible(Conflict):
 
 
 class NoWayToSend(Conflict):
-    """There is no endpoint in force for this delivery that is not paused."""
+    """There is no endpoint in force on the rung of this delivery that is not paused."""
 
 
 class RedriveUnknown(NotFound):

@@ -107,7 +107,7 @@ async def push_to_endpoint(
 async def find_ways(session: Session, delivery_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int]]:
     """Endpoint and version by which each of these can be sent now: of its agency, on its rung, not paused.
 
-    Of several the one that planning would choose; a delivery without any is not in the answer.
+    Of several its own, else the one that planning would choose; a delivery without any is not in the answer.
     """
     result = await session.execute(
         select(deliveries.c.id, endpoints.c.id, endpoints.c.version)
@@ -127,7 +127,8 @@ async def find_ways(session: Session, delivery_ids: Collection[UUID]) -> dict[UU
             endpoints.c.revoked_at.is_(None),
             endpoints.c.paused_at.is_(None),
         )
-        .order_by(endpoints.c.id.desc())
+        # The last one counts.
+        .order_by(endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.id.desc())
     )
     return {row[0]: (row[1], row[2]) for row in result.all()}
 

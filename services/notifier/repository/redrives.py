@@ -32,7 +32,6 @@ class Failed:
     reason: Reason | None
     generation: int
     urgency: Urgency
-    endpoint_id: UUID | None
     is_test: bool
 
 
@@ -44,14 +43,13 @@ _FAILED = (
     deliveries.c.reason,
     deliveries.c.generation,
     deliveries.c.urgency,
-    deliveries.c.endpoint_id,
     deliveries.c.is_test,
 )
 
 
 def _failed(row: Any) -> Failed:
     reason = Reason(row[4]) if row[4] else None
-    return Failed(row[0], row[1], row[2], State(row[3]), reason, row[5], BY_ORDER[row[6]], row[7], row[8])
+    return Failed(row[0], row[1], row[2], State(row[3]), reason, row[5], BY_ORDER[row[6]], row[7])
 
 
 async def find_failed(session: Session, delivery_id: UUID) -> Failed | None:

@@ -20,8 +20,9 @@ from notifier.domain.proposal import Kind, Proposal
 from notifier.domain.redrive import ALL_OF_THEM, BATCH, Selection, Trouble, Verdict, judge
 from notifier.domain.schedule import ORDER
 from notifier.errors import DeliveryUnknown, NoWayToSend, RedriveNotPossible, RedriveUnknown
+from notifier.repository import deliveries as delivery_rows
 from notifier.repository import redrives as rows_of
-from notifier.repository.directory import Route, find_routes, list_routes
+from notifier.repository.directory import Route, list_routes
 from notifier.repository.records import act, add_acts
 from notifier.repository.redrives import Again, Failed, Group, Run
 from notifier.service import proposals
@@ -58,7 +59,7 @@ async def redrive(
     Raises:
         DeliveryUnknown: there is none.
         RedriveNotPossible: it got through, was answered, cancelled or is for the agency to fetch.
-        NoWayToSend: there is no endpoint in force for it that is not paused.
+        NoWayToSend: on its rung there is no endpoint in force that is not paused.
     """
     found = await rows_of.find_failed(session, delivery_id)
     if found is None or found.is_test:
@@ -95,8 +96,8 @@ async def _send_again(
     """Begin new generations for those that may and can be sent, spread over a second."""
     gone = _Gone()
     hidden = await _shut_out(session, failed)
-    in_force = {route.endpoint_id: route for route in await list_routes(session)}
-    by_agency = await find_routes(session, {one.agency_id for one in failed if one.agency_id}, now=now)
+    # By its own rung only: what a phone should have said must not end in the agency's webhook.
+    ways = await delivery_rows.find_ways(session, [one.delivery_id for one in failed])
     wanted: list[Again] = []
     for one in failed:
         if one.agency_id is None:
@@ -104,12 +105,11 @@ async def _send_again(
         if one.delivery_id in hidden:
             gone.shut_out.add(one.delivery_id)
             continue
-        route = _way(in_force.get(one.endpoint_id) if one.endpoint_id else None, by_agency.get(one.agency_id))
-        if route is None:
+        if one.delivery_id not in ways:
             continue
         gone.has_way.add(one.delivery_id)
         at = now + timedelta(seconds=len(wanted) / BATCH)
-        wanted.append(Again(one.delivery_id, one.generation, route.endpoint_id, route.version, at))
+        wanted.append(Again(one.delivery_id, one.generation, *ways[one.delivery_id], at))
     gone.redriven = await rows_of.redrive(session, wanted)
     generations = {one.delivery_id: one.generation + 1 for one in failed}
     alerts = {one.delivery_id: one.alert_id for one in failed}
@@ -134,11 +134,6 @@ async def _send_again(
     if waiting:
         after_commit(session, lambda: desk.lanes.wake(waiting))
     return gone
-
-
-def _way(own: Route | None, agencys: Route | None) -> Route | None:
-    """Its own endpoint if that still is in force, else the agency's; never a paused one."""
-    return next((route for route in (own, agencys) if route is not None and route.paused_at is None), None)
 
 
 async def _shut_out(session: Session, failed: Sequence[Failed]) -> set[UUID]:

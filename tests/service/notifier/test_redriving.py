@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
+from common.contracts.registry import EndpointRevoked
 from common.identity import Principal
 from common.ids import new_id
 from common.telemetry import Telemetry
@@ -237,6 +238,54 @@ async def test_without_a_way_it_says_so_and_stays(house: House) -> None:
     answer = await redrive(house, delivery)
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "no-way-to-send")
     assert (await state(house, delivery)).state == "dead"
+
+
+@pytest.mark.parametrize("end", ["pause", "revoked"])
+async def test_a_rung_is_sent_again_by_its_own_way_and_no_other(
+    house: House, now: FrozenNow, end: str
+) -> None:
+    """What a duty phone should have said never ends in the webhook, where nobody hears it."""
+    first = await house.ledger.connect(POLICE, "http://127.0.0.1:9/hook")
+    phone = await house.ledger.connect(POLICE, "http://127.0.0.1:9/phone", rung=2)
+    await house.ledger.take(house.ledger.alert())
+    run = {job.name: job for job in jobs(house.ledger.db, house.ledger.desk, now)}
+    now.move(timedelta(minutes=2))
+    await run["climb_ladders"].run()
+    [rung] = await house.rows(deliveries, role=POLICE, rung=2)
+    assert rung.endpoint_id == phone
+    await try_once(house.ledger, [rung.id], Outcome.GONE, 410)
+    if end == "pause":
+        path = f"/v1/endpoints/{phone}/pause"
+        assert (await house.client.post(path, json={}, headers=operator(house))).status_code == 200
+    else:
+        revoked = EndpointRevoked(
+            endpoint_id=phone, agency_id=house.ledger.agencies[POLICE], version=2, revoked_at=now()
+        )
+        await house.ledger.take(revoked)
+    answer = await redrive(house, rung.id)
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "no-way-to-send")
+    proposal = (await many(house, DEAD | {"reason": "x"})).json()["proposal"]
+    assert (await many(house, {"confirms": proposal}, "operator-2")).status_code == 202
+    async with house.ledger.db.transaction() as session:
+        assert await redriving.drive(session, house.ledger.desk, now=now()) == 1
+    assert (await state(house, rung.id)).state == "dead", "of many it is passed over"
+    other = await house.ledger.connect(POLICE, "http://127.0.0.1:9/other-phone", rung=2)
+    assert (await redrive(house, rung.id)).status_code == 200
+    row = await state(house, rung.id)
+    assert (row.state, row.endpoint_id) == ("waiting", other)
+    [one] = await house.rows(deliveries, role=POLICE, rung=0)
+    assert one.endpoint_id == first
+
+
+async def test_of_several_ways_on_its_rung_its_own_is_taken(house: House) -> None:
+    await house.ledger.connect(POLICE, "http://127.0.0.1:9/hook")
+    deliveries_of = [(await failed(house))[0] for _ in range(3)]
+    own = {one: (await state(house, one)).endpoint_id for one in deliveries_of}
+    for number in range(4):
+        await house.ledger.connect(POLICE, f"http://127.0.0.1:9/more-{number}")
+    for one in deliveries_of:
+        assert (await redrive(house, one)).status_code == 200
+        assert (await state(house, one)).endpoint_id == own[one]
 
 
 async def test_who_has_been_shut_out_meanwhile_gets_nothing_again(house: House) -> None:
