@@ -327,6 +327,7 @@ def conform(
     port: Annotated[int, typer.Option(help="where we stand for Dabyl's own doors", min=0, max=65535)] = 8099,
     scheme: Annotated[Literal["v1", "v1a"], typer.Option(help="how notices are signed")] = "v1",
     patience: Annotated[float, typer.Option(help="seconds to wait for contents read and receipts")] = 10,
+    away: Annotated[int, typer.Option(help="tries that find our doors shut", min=1)] = 4,
     language: Annotated[Literal["kk", "ru", "en"], typer.Option("--lang", help="kk, ru or en")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
@@ -342,7 +343,8 @@ def conform(
         said = words()["said"][language]["begin"]
         err.print(said.format(folder=kit, connected=kit / CONNECTED, gateway=gateway), soft_wrap=True)
         raise typer.Exit(2)
-    findings = asyncio.run(try_endpoint(url, known, port=port, scheme=scheme, patience=patience))
+    trial = try_endpoint(url, known, port=port, scheme=scheme, patience=patience, away=away)
+    findings = asyncio.run(trial)
     if as_json:
         print(json.dumps(document(findings, language), ensure_ascii=False, indent=2))
     else:

@@ -30,15 +30,22 @@ class Expected:
 
     Attributes:
         holds_content: seconds that the content door takes.
+        has_content: false: 404 at the content door, and the notice is answered all the same.
+        unread: how many reads of the content are turned away with 503.
         refusals: how many receipts are turned away with 503 before one is taken.
+        is_answered: another answer stands: every receipt is a 409.
         flaws: names of what was wrong.
     """
 
     body: bytes
     grant: str
     holds_content: float = 0.0
+    has_content: bool = True
+    unread: int = 0
     refusals: int = 0
+    is_answered: bool = False
     opened: int = 0
+    turned_away: int = 0
     refused: int = 0
     receipts: list[dict[str, Any]] = field(default_factory=list)
     flaws: list[str] = field(default_factory=list)
@@ -115,6 +122,11 @@ class Door:
             return await self._flaw(expected, "token", 401)
         if request.headers.get("Dabyl-Grant") != expected.grant:
             return await self._flaw(expected, "content", 403)
+        if not expected.has_content:
+            return web.json_response({"title": "This notice has no content."}, status=404)
+        if expected.turned_away < expected.unread:
+            expected.turned_away += 1
+            return _away()
         expected.opened += 1
         await self._tell()
         if expected.holds_content:
@@ -130,16 +142,21 @@ class Door:
         if expected.refused < expected.refusals:
             expected.refused += 1
             await self._tell()
-            return web.json_response({"title": "Try again."}, status=503, headers={"Retry-After": "1"})
+            return _away()
         read = self._read(request.content_type, await request.read(), expected)
         if isinstance(read, str):
             return await self._flaw(expected, read, 422)
-        if not expected.opened:
+        if expected.has_content and not expected.opened:
             expected.flaws.append("content")
-        expected.receipts.append(read)
+        stands = expected.receipts[0] if expected.receipts else read
+        differs = expected.is_answered or read["status"] != stands["status"]
+        expected.refused += differs
+        if not expected.is_answered:
+            expected.receipts.append(read)
         await self._tell()
-        status = 201 if len(expected.receipts) == 1 else 200
-        return web.json_response(expected.receipts[0], status=status)
+        if differs:
+            return web.json_response({"title": "Another receipt is already stored."}, status=409)
+        return web.json_response(stands, status=201 if len(expected.receipts) == 1 else 200)
 
     def _read(self, kind: str, body: bytes, expected: Expected) -> dict[str, Any] | str:
         """The receipt, or the name of what is wrong with it."""
@@ -170,3 +187,7 @@ class Door:
         expected.flaws.append(name)
         await self._tell()
         return web.json_response({"title": name}, status=status)
+
+
+def _away() -> web.Response:
+    return web.json_response({"title": "Try again."}, status=503, headers={"Retry-After": "1"})

@@ -30,6 +30,9 @@ QUICK_SECONDS = 2.0
 HOLD_SECONDS = 4.0
 SAME_TIME = 5
 HUGE_BYTES = 1_000_000
+AWAY = 4
+"""With the pauses of the how-to it is 23 seconds at each of two doors."""
+AGAIN_SECONDS = 4.0
 TOO_OLD = timedelta(minutes=10)
 
 
@@ -76,6 +79,7 @@ class Trial:
 
     Args:
         patience: seconds to wait for what the receiver does after its answer.
+        away: tries in a row that find the doors for content and receipts shut; for these six times as long.
     """
 
     url: str
@@ -83,6 +87,7 @@ class Trial:
     door: Door
     scheme: Scheme = "v1"
     patience: float = 10.0
+    away: int = AWAY
     findings: list[Finding] = field(default_factory=list)
 
     async def run(self) -> Sequence[Finding]:
@@ -93,6 +98,8 @@ class Trial:
         ) as self._http:
             if await self._answers():
                 for step in self._steps():
+                    await step()
+                for step in self._later_steps() if self._is_answering else ():
                     await step()
         tried = {finding.name for finding in self.findings}
         self.findings += [Finding(name, None) for name in CHECKS if name not in tried]
@@ -109,8 +116,10 @@ class Trial:
             self._whole_way,
             self._duplicates,
             self._slow_work,
-            self._busy_door,
         )
+
+    def _later_steps(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        return (self._busy_door, self._shut_doors, self._no_content, self._other_answer)
 
     # What is tried
 
@@ -196,7 +205,7 @@ class Trial:
         sent, expected = self._expect()
         first = await self._send(sent)
         if self._is_answering:
-            await self.door.wait(lambda: bool(expected.receipts), self.patience)
+            await self._answered(expected)
         again = [await self._send(sent), *await asyncio.gather(*(self._send(sent) for _ in range(SAME_TIME)))]
         wrong = [reply for reply in (first, *again) if not reply.is_taken]
         self._note("duplicate", passed=not wrong, got=str(wrong[0]) if wrong else "")
@@ -204,7 +213,7 @@ class Trial:
         await asyncio.gather(*(self._send(together) for _ in range(SAME_TIME)))
         if not self._is_answering:
             return
-        await self.door.wait(lambda: bool(theirs.receipts), self.patience)
+        await self._answered(theirs)
         # Whoever does it twice does it now: a second effect needs no longer than the first one took.
         await self.door.wait(lambda: max(expected.opened, theirs.opened) > 1, min(1.5, self.patience))
         effects = max(_effects(expected), _effects(theirs))
@@ -218,18 +227,46 @@ class Trial:
         self._note("answers_first", passed=passed, got=f"{reply}, {reply.seconds:.1f} s")
 
     async def _busy_door(self) -> None:
-        if not self._is_answering:
-            return
         sent, expected = self._expect(refusals=1)
         await self._send(sent)
-        came = await self.door.wait(lambda: bool(expected.receipts), self.patience)
+        came = await self._answered(expected)
         self._note("receipt_again", passed=came, got="" if came else "nothing")
+
+    async def _shut_doors(self) -> None:
+        """We may be away for hours. Nobody may answer for content that nobody read meanwhile."""
+        sent, expected = self._expect(unread=self.away, refusals=self.away)
+        await self._send(sent)
+        came = await self._answered(expected, 6)
+        got = f"content {expected.turned_away} + {expected.opened}, "
+        got += f"receipt {expected.refused} + {len(expected.receipts)}"
+        self._note("receipt_later", passed=came and not expected.flaws, got=got)
+
+    async def _no_content(self) -> None:
+        """Notices about a body below: they have duties, and nothing behind them to read."""
+        for about in ("silent", "breached"):
+            sent, expected = self._expect(about={about: "guardianship_body"}, has_content=False)
+            await self._send(sent)
+            if not await self._answered(expected):
+                self._note("no_content", passed=False, got=about)
+                return
+        self._note("no_content", passed=True)
+
+    async def _other_answer(self) -> None:
+        """Another of their machines was first and said something else: trying again is of no use."""
+        sent, expected = self._expect(is_answered=True)
+        await self._send(sent)
+        await self.door.wait(lambda: expected.refused > 0, self.patience)
+        await self.door.wait(lambda: expected.refused > 1, min(AGAIN_SECONDS, self.patience))
+        self._note("other_answer", passed=expected.refused == 1, got=str(expected.refused))
 
     # How it is sent
 
     @property
     def _is_answering(self) -> bool:
         return any(finding.name == "receipt" and finding.passed for finding in self.findings)
+
+    async def _answered(self, expected: Expected, times: int = 1) -> bool:
+        return await self.door.wait(lambda: bool(expected.receipts), times * self.patience)
 
     def _note(self, name: str, *, passed: bool, got: str = "") -> None:
         self.findings.append(Finding(name, passed, got))
@@ -238,14 +275,14 @@ class Trial:
         reply = await self._send(sent, headers)
         self._note(name, passed=reply.is_refused, got=str(reply))
 
-    def _expect(self, *, holds_content: float = 0.0, refusals: int = 0) -> tuple["Sent", Expected]:
-        sent = self._notice()
+    def _expect(self, about: dict[str, Any] | None = None, **more: Any) -> tuple["Sent", Expected]:
+        sent = self._notice(**about or {})
         grant = str(json.loads(sent.body)["content"]["grant"])
-        expected = Expected(sent.body, grant, holds_content, refusals)
+        expected = Expected(sent.body, grant, **more)
         self.door.expected[str(sent.id)] = expected
         return sent, expected
 
-    def _notice(self, *, is_test: bool = False, more: dict[str, Any] | None = None) -> "Sent":
+    def _notice(self, *, is_test: bool = False, more: dict[str, Any] | None = None, **about: str) -> "Sent":
         delivery, now = uuid4(), utc_now()
         base = f"{self.door.url}/v1/deliveries/{delivery}"
         text = {"kk": "Сынақ хабарламасы", "ru": "Пробное извещение"}
@@ -262,6 +299,7 @@ class Trial:
                 receipt_url=f"{base}/receipt",
                 sent_at=now,
                 is_test=is_test,
+                **about,
             )
         )
         if more:
@@ -306,7 +344,7 @@ class Sent:
 
 
 async def try_endpoint(
-    url: str, kit: Kit, *, port: int, scheme: Scheme = "v1", patience: float = 10.0
+    url: str, kit: Kit, *, port: int, scheme: Scheme = "v1", patience: float = 10.0, away: int = AWAY
 ) -> Sequence[Finding]:
     """Open our doors on loopback and put the endpoint on trial.
 
@@ -316,7 +354,7 @@ async def try_endpoint(
     door = Door(kit, port)
     await door.open()
     try:
-        return await Trial(url, kit, door, scheme, patience).run()
+        return await Trial(url, kit, door, scheme, patience, away).run()
     finally:
         await door.close()
 
@@ -352,5 +390,8 @@ CHECKS = (
     "one_effect",
     "answers_first",
     "receipt_again",
+    "receipt_later",
+    "no_content",
+    "other_answer",
 )
 """Everything that is tried, in the order in which it is told."""

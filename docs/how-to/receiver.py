@@ -8,8 +8,12 @@
 
 import asyncio
 import hashlib
+import itertools
 import json
+import logging
+import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,13 +24,23 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+log = logging.getLogger("receiver")
+
+PAUSES = (1, 2, 5, 15, 60, 300)
+"""Seconds between tries; the last one again and again."""
+
+
+class AnsweredOtherwise(Exception):
+    """409: another receipt of this delivery is stored, and stands."""
+
 
 class Receiver:
     """Stores a notice, answers 200, and does the rest afterwards."""
 
-    def __init__(self, connected: dict[str, Any], gateway: str) -> None:
+    def __init__(self, connected: dict[str, Any], gateway: str, pauses: Sequence[float] = PAUSES) -> None:
         self.connected = connected
         self.gateway = gateway
+        self.pauses = pauses
         self.known: dict[str, bytes] = {}  # a real receiver uses its database
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -44,18 +58,29 @@ class Receiver:
             self.known[delivery] = body
             task = asyncio.create_task(self.answer(body))
             self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            task.add_done_callback(self.ended)
         return web.Response()
 
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """Nothing fails in silence."""
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("not answered: %s", type(error).__name__)
+
     async def answer(self, body: bytes) -> None:
-        """Read the content, then say who took it. A test notice needs neither."""
+        """Read the content, then say who took it. A test notice needs neither.
+
+        Who has not read the content has not received it: no receipt before.
+        """
         notice = json.loads(body)
         if notice["test"]:
             return
-        async with aiohttp.ClientSession() as http:
-            bearer = {"Authorization": f"Bearer {await self.token(http)}"}
-            headers = {**bearer, "Dabyl-Grant": notice["content"]["grant"]}
-            content = await self.call(http, "GET", notice["content"]["url"], headers=headers)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
+            content = None
+            # A notice about a body below you has no content.
+            if "silent" not in notice and "breached" not in notice:
+                headers = {"Dabyl-Grant": notice["content"]["grant"]}
+                content = await self.call(http, "GET", notice["content"]["url"], headers=headers)
             await self.hand_to_a_person(notice, content)
             receipt = {
                 "delivery": notice["delivery"],
@@ -69,42 +94,57 @@ class Receiver:
             signed = jws.serialize_compact(
                 {"alg": "Ed25519"}, json.dumps(receipt), key, algorithms=["Ed25519"]
             )
-            headers = {**bearer, "Content-Type": "application/jose"}
+            headers = {"Content-Type": "application/jose"}
             # 201: stored; 200: it was stored before
             await self.call(http, "POST", notice["receipt"]["url"], data=signed, headers=headers)
 
     async def token(self, http: aiohttp.ClientSession) -> str:
-        """An access token; keep it until shortly before it ends."""
+        """An access token; a busy receiver keeps it until shortly before it ends."""
         form = {
             "grant_type": "client_credentials",
             "client_id": self.connected["client_id"],
             "client_secret": self.connected["client_secret"],
         }
-        return str((await self.call(http, "POST", f"{self.gateway}/oauth/token", data=form))["access_token"])
+        async with http.post(f"{self.gateway}/oauth/token", data=form) as answer:
+            answer.raise_for_status()
+            return str((await answer.json())["access_token"])
 
-    async def call(self, http: aiohttp.ClientSession, method: str, url: str, **more: Any) -> dict[str, Any]:
-        """One call, tried again while Dabyl is away: a receipt that is lost makes people phone."""
-        for pause in (1, 2, 5, 15, 60, 300):
+    async def call(
+        self, http: aiohttp.ClientSession, method: str, url: str, *, headers: dict[str, str], **more: Any
+    ) -> dict[str, Any]:
+        """One call, tried until it is taken: a receipt that is lost makes people phone.
+
+        Raises:
+            AnsweredOtherwise: trying again is of no use.
+        """
+        for pause in itertools.chain(self.pauses, itertools.repeat(self.pauses[-1])):
             try:
-                async with http.request(method, url, **more) as answer:
-                    if answer.status < 500:
-                        answer.raise_for_status()
-                        return dict(await answer.json())
-            except (aiohttp.ClientConnectionError, TimeoutError):
-                pass
+                bearer = {
+                    "Authorization": f"Bearer {await self.token(http)}"
+                }  # yours may have ended meanwhile
+                async with http.request(method, url, headers={**headers, **bearer}, **more) as answer:
+                    if answer.status == 409:
+                        raise AnsweredOtherwise
+                    answer.raise_for_status()
+                    return dict(await answer.json())
+            except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+                log.warning("not taken yet: %s", getattr(error, "status", type(error).__name__))
             await asyncio.sleep(pause)
-        raise ConnectionError("Dabyl has been away for long")
+        raise AssertionError("the pauses have no end")
 
-    async def hand_to_a_person(self, notice: dict[str, Any], content: dict[str, Any]) -> None:
-        """Your part. Never log ``content``."""
+    async def hand_to_a_person(self, notice: dict[str, Any], content: dict[str, Any] | None) -> None:
+        """Your part, done once. Never log ``content``."""
 
 
-def make_app(connected: dict[str, Any], gateway: str) -> web.Application:
+def make_app(connected: dict[str, Any], gateway: str, pauses: Sequence[float] = PAUSES) -> web.Application:
     """The receiver as an aiohttp application."""
     app = web.Application(client_max_size=16_384)
-    app.router.add_post("/dabyl", Receiver(connected, gateway).take)
+    app.router.add_post("/dabyl", Receiver(connected, gateway, pauses).take)
     return app
 
 
 if __name__ == "__main__":
-    web.run_app(make_app(json.loads(Path(sys.argv[1]).read_text()), sys.argv[2]), port=int(sys.argv[3]))
+    given = os.environ.get("PAUSES")
+    steps = tuple(map(float, given.split(","))) if given else PAUSES
+    app = make_app(json.loads(Path(sys.argv[1]).read_text()), sys.argv[2], steps)
+    web.run_app(app, port=int(sys.argv[3]))

@@ -164,7 +164,7 @@ async def test_the_receiver_of_the_how_to_receives(receiver: ModuleType) -> None
     finally:
         await runner.cleanup()
         await gateway_runner.cleanup()
-    assert gateway.calls == ["token", "content"]
+    assert gateway.calls == ["token", "content", "token"]
     [compact] = gateway.receipts
     receipt = json.loads(jws.deserialize_compact(compact, key, algorithms=["Ed25519"]).payload)
     assert receipt["delivery"] == str(delivery)
