@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,20 @@ async def test_a_broker_at_a_forbidden_address_is_never_dialled(broker_url: str)
     )
     assert answer.outcome is Outcome.FORBIDDEN_ADDRESS
     await guarded.close()
+
+
+@pytest.mark.real
+async def test_of_two_on_a_dead_line_each_ends_by_itself(broker_url: str) -> None:
+    """Who gives up first closes the connection that they share; the other still gets an answer."""
+    side = BrokerSide(broker_url)
+    async with side.running():
+        assert (await send(side, a_parcel())).outcome is Outcome.ACCEPTED
+        side.is_dead = True
+        short, long = (replace(a_parcel(), timeout=timedelta(seconds=each)) for each in (0.5, 20))
+        ended = await asyncio.gather(send(side, short), send(side, long), return_exceptions=True)
+        assert [getattr(one, "outcome", one) for one in ended] == [Outcome.NO_ANSWER] * 2
+        side.is_dead = False
+        assert (await send(side, a_parcel())).outcome is Outcome.ACCEPTED
 
 
 async def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:

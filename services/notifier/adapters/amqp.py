@@ -16,6 +16,7 @@ from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
 from aiormq.connection import TransportFactory
 from yarl import URL
 
+from common.waiting import is_cancelled
 from notifier.adapters.names import look_up
 from notifier.adapters.webhook import signed_headers
 from notifier.domain.address import Network, is_allowed, is_exempt
@@ -28,6 +29,8 @@ DIALLED = frozenset({443, 5671})
 MAX_CONNECTIONS = 64
 MAX_FRAME = 131_072 + 8
 CLOSE_SECONDS = 2.0
+BROKEN = (AMQPError, OSError, TimeoutError, ValueError, RuntimeError, asyncio.InvalidStateError)
+"""How a broker that hangs, lies or is away shows itself."""
 
 
 class AddressForbidden(OSError):
@@ -50,11 +53,10 @@ class Queue:
         if parts.scheme not in PORTS or not queue:
             return Answer(Outcome.UNSENDABLE)
         url = urlunsplit((parts.scheme, parts.netloc, parts.path or "/", "", ""))
-        is_sent = False
+        channel: AbstractChannel | None = None
         try:
             async with asyncio.timeout(parcel.timeout.total_seconds()):
                 channel = await self._channel(url)
-                is_sent = True
                 await channel.default_exchange.publish(_message(parcel, now), queue, mandatory=True)
         except AddressForbidden:
             return Answer(Outcome.FORBIDDEN_ADDRESS)
@@ -62,9 +64,12 @@ class Queue:
             return Answer(Outcome.REFUSED)  # came back: there is no such queue (yet)
         except DeliveryError:
             return Answer(Outcome.FAILED)  # the broker said no: full, or in trouble
-        except (AMQPError, OSError, TimeoutError, ValueError, RuntimeError, asyncio.InvalidStateError):
-            self._forget(url)
-            return Answer(Outcome.NO_ANSWER if is_sent else Outcome.UNREACHABLE)
+        except (*BROKEN, asyncio.CancelledError) as error:
+            # Another attempt may have given up the connection that they share: the library ends as cancelled
+            # all that wait on it.
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
+            return self._lost(url, channel)
         return Answer(Outcome.ACCEPTED)
 
     async def close(self) -> None:
@@ -91,6 +96,15 @@ class Queue:
                 raise
             self._kept[url] = (connection, channel)
             return channel
+
+    def _lost(self, url: str, channel: AbstractChannel | None) -> Answer:
+        """Nobody answered on this channel; ``None``: there was none yet, so nothing was sent."""
+        if channel is None:
+            return Answer(Outcome.UNREACHABLE)
+        # Others may have dialled anew since: theirs is not to be taken from them.
+        if url in self._kept and self._kept[url][1] is channel:
+            self._forget(url)
+        return Answer(Outcome.NO_ANSWER)
 
     def _forget(self, url: str) -> None:
         kept = self._kept.pop(url, None)

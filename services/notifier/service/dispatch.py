@@ -17,12 +17,13 @@ from common.ids import new_id
 from common.sealing import SealBroken, aead_open
 from common.telemetry import Telemetry, log
 from common.timing import Now
+from common.waiting import is_cancelled
 from notifier.domain.breaker import Rules
 from notifier.domain.channel import WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import Urgency
 from notifier.repository import claims, directory, held
-from notifier.repository.claims import Claimed
+from notifier.repository.claims import Claimed, Result
 from notifier.service.addresses import open_address
 from notifier.service.desk import Desk
 from notifier.service.fences import Fences
@@ -285,23 +286,40 @@ class Dispatcher:
 
     async def _attempt(self, lane: Lane, one: Claimed) -> None:
         began, began_ns = time.perf_counter(), time.time_ns()
-        answer, parcel = Answer(Outcome.UNSENDABLE), None
+        ended: tuple[Answer, Result] | None = None
         try:
-            parcel = await self._pack(one)
-            if parcel is not None:
-                answer = await self._channel.send(parcel, now=self._now())
-        except Exception as error:  # noqa: BLE001  # an adapter's defect must cost one attempt, not the lane
-            log.warning("attempt_broken", delivery_id=str(one.delivery_id), error_type=type(error).__name__)
-            # The database may have been away for the second look: what was not packed was not sent.
-            answer = Answer(Outcome.UNSENDABLE if parcel is None else Outcome.NO_ANSWER)
+            ended = await self._try(one)
         finally:
-            if lane.finish(one, answer.outcome, seconds=time.perf_counter() - began, at=self._now()):
+            if ended is None:  # cut short: nothing to be written, and its lease brings it back
+                self._in_hand.discard(one.delivery_id)
+                self._dropped.discard(one.delivery_id)
+            outcome = Outcome.UNSENDABLE if ended is None else ended[0].outcome
+            if lane.finish(one, outcome, seconds=time.perf_counter() - began, at=self._now()):
                 self._writer.closed(lane.endpoint_id)
+            if ended is not None:
+                self._writer.add(one, ended[1])
             self._fill(lane)
             if lane.hints:
                 self._hungry.set()
-        self._writer.add(one, judge(self.desk, one, answer, ended_at=self._now()))
-        record(self._telemetry, one, answer, began_ns)
+        record(self._telemetry, one, ended[0], began_ns)
+
+    async def _try(self, one: Claimed) -> tuple[Answer, Result]:
+        """Send it once; an adapter's defect costs this attempt, not the lane."""
+        parcel: Parcel | None = None
+        try:
+            parcel = await self._pack(one)
+            answer = Answer(Outcome.UNSENDABLE)
+            if parcel is not None:
+                answer = await self._channel.send(parcel, now=self._now())
+            return answer, judge(self.desk, one, answer, ended_at=self._now())
+        except (Exception, asyncio.CancelledError) as error:
+            # Libraries end what waits on a lost connection as cancelled, though nobody cancelled us.
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
+            log.warning("attempt_broken", delivery_id=str(one.delivery_id), error_type=type(error).__name__)
+            # The database may have been away for the second look: what was not packed was not sent.
+            answer = Answer(Outcome.UNSENDABLE if parcel is None else Outcome.NO_ANSWER)
+            return answer, judge(self.desk, one, answer, ended_at=self._now())
 
     async def _pack(self, one: Claimed) -> Parcel | None:
         """What is to be sent; ``None`` when it cannot or must not leave any more."""

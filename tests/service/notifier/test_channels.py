@@ -1,5 +1,6 @@
 """The way out is chosen by the endpoint's kind; a kind without an adapter is seen, and never lost."""
 
+import asyncio
 import tomllib
 from datetime import datetime, timedelta
 from importlib.metadata import EntryPoint
@@ -7,11 +8,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from common.telemetry import Telemetry
 from common.timing import utc_now
 from notifier.adapters.channels import GROUP, OURS, Channels, installed, load
 from notifier.domain.channel import Answer, Outfit, Parcel
 from notifier.domain.delivery import Outcome
+from notifier.domain.schedule import Urgency
 from notifier.models import deliveries, endpoint_versions
 from tests.factories.notifier import Ledger, eventually, working
 from tests.service.notifier.test_delivery import POLICE, alert, rows, to_police, tries
@@ -89,6 +93,63 @@ async def test_a_kind_without_adapter_waits_in_sight_and_goes_on_being_tried(
             return (await to_police(live)).state == "transmitted"
 
         await eventually(transmitted)
+
+
+class Odd(Pigeon):
+    """A foreign way out whose first attempt ends in a way that no adapter should end in."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    async def send(self, parcel: Parcel, *, now: datetime) -> Answer:
+        answer = await super().send(parcel, now=now)
+        if len(self.parcels) > 1:
+            return answer
+        if self.way == "cancelled":
+            raise asyncio.CancelledError  # a library's, for what waited on a lost connection
+        return None  # type: ignore[return-value]  # a foreign adapter that forgot to answer
+
+
+@pytest.mark.parametrize("way", ["cancelled", "nothing"])
+async def test_an_attempt_that_ends_oddly_is_tried_again_by_the_same_worker(
+    live: Ledger, telemetry: Telemetry, way: str
+) -> None:
+    odd = Odd(way)
+    async with working(live, telemetry, Channels({"x-dove": odd})):
+        await live.connect(POLICE, "loft:7", kind="x-dove", concurrency=1)
+        await live.take(alert(live))
+
+        async def transmitted() -> Any:
+            return (await to_police(live)).state == "transmitted"
+
+        # Sooner than its lease ends: the same worker knows of it, and its one place is free again.
+        await eventually(transmitted, seconds=live.desk.tiers[Urgency.IMMEDIATE].lease.total_seconds() / 2)
+    outcomes = [row.outcome for row in await tries(live, (await to_police(live)).id)]
+    assert outcomes == ["no_answer", "accepted"]
+
+
+async def test_an_attempt_that_was_cut_short_comes_back_by_its_lease(
+    live: Ledger, telemetry: Telemetry
+) -> None:
+    """Whatever ends it without a result: this worker does not take it for its own for ever."""
+    begun, stuck = asyncio.Event(), asyncio.Event()
+
+    class Stuck(Pigeon):
+        async def send(self, parcel: Parcel, *, now: datetime) -> Answer:
+            begun.set()
+            await stuck.wait()
+            return await super().send(parcel, now=now)
+
+    async with working(live, telemetry, Channels({"x-dove": Stuck()})) as dispatcher:
+        await live.connect(POLICE, "loft:7", kind="x-dove")
+        await live.take(alert(live))
+        await asyncio.wait_for(begun.wait(), 5)
+        [attempt] = dispatcher._tasks
+        attempt.cancel()
+        await asyncio.wait([attempt])
+        assert attempt.cancelled()
+        assert not dispatcher._in_hand
 
 
 async def test_an_address_that_was_sealed_stays_sealed_at_rest(live: Ledger, telemetry: Telemetry) -> None:
