@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from common.waiting import on_a_thread
 from notifier.adapters.certificate import Certificate, CertificateUnusable
 from notifier.adapters.names import Resolver
 from notifier.domain.address import CERTIFIED, Network, is_sendable_url, may_dial
@@ -69,6 +70,8 @@ class Webhook:
         self._trust = trust
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._stale: list[aiohttp.ClientSession] = []
+        self._context: ssl.SSLContext | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     # Every way in which a request can end is an outcome of its own.
     async def send(self, parcel: Parcel, *, now: datetime) -> Answer:  # noqa: PLR0911  # see above
@@ -77,8 +80,12 @@ class Webhook:
             return Answer(Outcome.UNSENDABLE)
         scheme = parcel.url.partition(":")[0].lower()
         url = parcel.url
+        clock = asyncio.get_running_loop().time
+        ends = clock() + parcel.timeout.total_seconds()
         if scheme == CERTIFIED:
-            if self._certificate is None or not await self._show_certificate(self._certificate, now=now):
+            is_shown = await self._show_certificate(parcel.timeout, now=now)
+            # Another look may just have found it unusable; and no time left would be no limit for the client.
+            if not is_shown or self._context is None or clock() >= ends:
                 return Answer(Outcome.NO_CERTIFICATE)
             url = f"https{parcel.url[len(CERTIFIED) :]}"
         progress = SimpleNamespace(is_sent=False)
@@ -89,7 +96,7 @@ class Webhook:
                 data=parcel.body,
                 headers=signed_headers(parcel, now=now),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=parcel.timeout.total_seconds()),
+                timeout=aiohttp.ClientTimeout(total=ends - clock()),
                 trace_request_ctx=progress,
                 max_line_size=MAX_HEADER_BYTES,
                 max_field_size=MAX_HEADER_BYTES,
@@ -120,25 +127,54 @@ class Webhook:
             _CLOSING.add(closing)
             closing.add_done_callback(_CLOSING.discard)
 
-    async def _show_certificate(self, certificate: Certificate, *, now: datetime) -> bool:
-        """Whether our certificate can be shown now; a renewed one is taken without a restart."""
-        try:
-            is_new = await asyncio.to_thread(certificate.refresh, now)
-        except CertificateUnusable:
+    async def _show_certificate(self, within: timedelta, *, now: datetime) -> bool:
+        """Whether our certificate can be shown now; a renewed one is taken without a restart.
+
+        Its files may lie on a mount that is away: one look serves all who wait, and none waits longer than
+        its attempt may take.
+        """
+        if self._certificate is None:
             return False
-        stale = self._sessions.pop(CERTIFIED, None) if is_new else None
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(self._certificate, now))
+            self._looking.add_done_callback(_heard)
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await asyncio.shield(self._looking)
+        except (CertificateUnusable, TimeoutError):
+            return False
+        return True
+
+    async def _look(self, certificate: Certificate, now: datetime) -> None:
+        try:
+            context = await on_a_thread(self._renewed, certificate, now, is_known=self._context is not None)
+        except CertificateUnusable:
+            self._context = None  # whatever comes next is loaded anew
+            raise
+        if context is None:
+            return
+        self._context = context
+        stale = self._sessions.pop(CERTIFIED, None)
         if stale is not None:
             # Attempts under way end by their own time; a closed session would tear them.
             self._stale.append(stale)
             asyncio.get_running_loop().call_later(KEPT_ALIVE_SECONDS * 2, self._close_stale, stale)
-        return True
+
+    def _renewed(self, certificate: Certificate, now: datetime, *, is_known: bool) -> ssl.SSLContext | None:
+        """A context that shows it, when it is another than the one that is known; blocks."""
+        if not certificate.refresh(now) and is_known:
+            return None
+        context = self._trust()
+        try:
+            certificate.load_into(context)
+        except (OSError, ValueError) as error:  # replaced since it was looked at
+            raise CertificateUnusable from error
+        return context
 
     def _session(self, scheme: str) -> aiohttp.ClientSession:
         session = self._sessions.get(scheme)
         if session is None:
-            context = self._trust()
-            if scheme == CERTIFIED and self._certificate is not None:
-                self._certificate.load_into(context)
+            context = self._trust() if scheme != CERTIFIED or self._context is None else self._context
             session = self._sessions[scheme] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     ssl=context,
@@ -231,6 +267,12 @@ def retry_after(value: str | None, *, now: datetime) -> timedelta | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return min(wish, MAX_RETRY_AFTER) if wish > timedelta(0) else None
+
+
+def _heard(look: asyncio.Task[None]) -> None:
+    """Whoever waited for it may have gone before it ended."""
+    if not look.cancelled():
+        look.exception()
 
 
 async def _drain(answer: aiohttp.ClientResponse) -> None:

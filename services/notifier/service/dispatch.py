@@ -41,6 +41,8 @@ TOKEN_SECONDS = 0.01
 LOOK_AGAIN_AFTER = timedelta(seconds=1)
 PAUSE_SECONDS = 0.5
 NEAR_SECONDS = 60.0
+LATE = timedelta(seconds=1)
+"""An adapter ends its attempt within its time; one that does not is stopped so much later."""
 
 
 class Dispatcher:
@@ -310,7 +312,8 @@ class Dispatcher:
             parcel = await self._pack(one)
             answer = Answer(Outcome.UNSENDABLE)
             if parcel is not None:
-                answer = await self._channel.send(parcel, now=self._now())
+                async with asyncio.timeout((parcel.timeout + LATE).total_seconds()):
+                    answer = await self._channel.send(parcel, now=self._now())
             return answer, judge(self.desk, one, answer, ended_at=self._now())
         except (Exception, asyncio.CancelledError) as error:
             # Libraries end what waits on a lost connection as cancelled, though nobody cancelled us.
@@ -329,8 +332,8 @@ class Dispatcher:
         keys = tuple(self._open(one.endpoint_id, no, sealed) for no, sealed in one.sealed_keys)
         if (not keys and one.kind == WEBHOOK) or not await self._is_still_ours(one):
             return None
-        if one.delivery_id in self._dropped:
-            return None
+        if one.delivery_id in self._dropped or one.leased_until - self._now() < timeout:
+            return None  # looking again may have taken long
         try:
             url = open_address(self.desk.keys, one.endpoint_id, one.url)
         except SealBroken:

@@ -22,6 +22,7 @@ from notifier.domain.delivery import Outcome
 from notifier.domain.schedule import Urgency
 from notifier.models import attempts, audit, deliveries, escalations, obligations
 from notifier.repository import claims, conservation
+from notifier.repository.claims import Claimed
 from notifier.service import clocks
 from notifier.service.fences import Fences
 from notifier.service.results import judge, write_results
@@ -257,3 +258,34 @@ async def test_what_was_not_looked_at_again_was_not_sent(live: Ledger, telemetry
             await eventually(sent)
         assert len(agency.requests) == 1
     await away.close()
+
+
+async def test_a_second_look_that_takes_too_long_lets_nothing_leave_past_the_lease(
+    live: Ledger, telemetry: Telemetry
+) -> None:
+    tier = live.desk.tiers[Urgency.IMMEDIATE]
+
+    class Slow(Fences):
+        async def stands(self, one: Claimed) -> bool:
+            answer = await super().stands(one)
+            dispatcher._now = lambda: utc_now() + tier.timeout  # so long it took
+            return answer
+
+    async with receiving(honest) as agency:
+        await live.connect(POLICE, agency.url)
+        await live.take(live.alert(received_at=utc_now()))
+        [first] = await rows(live, deliveries, role=POLICE)
+        soon = utc_now() + tier.timeout * 2 - timedelta(milliseconds=100)
+        async with live.db.transaction() as session:
+            claimed = await claims.claim(
+                session, [first.id], new_id(), now=utc_now(), leases=dict.fromkeys(Urgency, soon)
+            )
+        async with working(live, telemetry) as dispatcher:
+            dispatcher._fences = Slow(live.db)
+            dispatcher.start(claimed)
+
+            async def ended() -> Any:
+                return [row for row in await rows(live, attempts, delivery_id=first.id, no=1) if row.outcome]
+
+            [attempt] = await eventually(ended)
+            assert attempt.outcome == "unsendable"

@@ -129,6 +129,28 @@ async def test_an_attempt_that_ends_oddly_is_tried_again_by_the_same_worker(
     assert outcomes == ["no_answer", "accepted"]
 
 
+async def test_a_plug_in_that_never_ends_costs_one_attempt_and_not_the_place(
+    live: Ledger, telemetry: Telemetry
+) -> None:
+    class Endless(Pigeon):
+        async def send(self, parcel: Parcel, *, now: datetime) -> Answer:
+            answer = await super().send(parcel, now=now)
+            if len(self.parcels) == 1:
+                await asyncio.Event().wait()
+            return answer
+
+    async with working(live, telemetry, Channels({"x-dove": Endless()})):
+        await live.connect(POLICE, "loft:7", kind="x-dove", concurrency=1)
+        await live.take(alert(live))
+
+        async def transmitted() -> Any:
+            return (await to_police(live)).state == "transmitted"
+
+        await eventually(transmitted)
+    outcomes = [row.outcome for row in await tries(live, (await to_police(live)).id)]
+    assert outcomes == ["no_answer", "accepted"]
+
+
 async def test_an_attempt_that_was_cut_short_comes_back_by_its_lease(
     live: Ledger, telemetry: Telemetry
 ) -> None:
