@@ -158,6 +158,17 @@ class Handler:
     def __init__(self, side: "MailSide") -> None:
         self.side = side
 
+    async def handle_MAIL(  # noqa: N802  # aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        said = {
+            "refuse_sender": "550 5.1.1 Sender rejected",
+            "refuse_sender_bare": "553 Sender rejected",
+        }.get(self.side.behaviour)
+        if said is None:
+            envelope.mail_from = address
+        return said or "250 OK"
+
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
@@ -165,6 +176,7 @@ class Handler:
             "busy": "451 4.7.1 Greylisted, come back later",
             "gone": "550 5.1.1 No such user here",
             "refuse": "554 5.7.1 Policy",
+            "refuse_bare": "550 Relay not permitted",
         }.get(self.side.behaviour)
         if said is not None:
             return said
@@ -177,6 +189,8 @@ class Handler:
             await asyncio.sleep(30)
         if self.side.behaviour == "fail":
             return "452 4.2.2 No room"
+        if self.side.behaviour == "refuse_text":
+            return "550 5.1.1 Not like this"
         self.side.envelopes.append(envelope)
         return "250 2.0.0 Taken"
 
@@ -189,12 +203,17 @@ class MailSide:
         "busy": Outcome.THROTTLED,
         "fail": Outcome.THROTTLED,
         "refuse": Outcome.REFUSED,
+        "refuse_bare": Outcome.REFUSED,
+        "refuse_sender": Outcome.REFUSED,
+        "refuse_sender_bare": Outcome.REFUSED,
+        "refuse_text": Outcome.REFUSED,
         "gone": Outcome.GONE,
         "hang": Outcome.NO_ANSWER,
         "drip": Outcome.UNREACHABLE,
         "nonsense": Outcome.UNREACHABLE,
         "flood": Outcome.UNREACHABLE,
         "in_the_clear": Outcome.UNREACHABLE,
+        "slip_in": Outcome.UNREACHABLE,
         "away": Outcome.UNREACHABLE,
     }
     is_free_of_content = True
@@ -211,6 +230,7 @@ class MailSide:
         chain, key = certificate(self.folder)
         serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         serving.load_cert_chain(chain, key)
+        self._serving = serving
         self._trust = ssl.create_default_context(cafile=str(chain))
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
@@ -242,7 +262,7 @@ class MailSide:
     async def will(self, behaviour: str) -> None:
         self.behaviour = behaviour
         other = {"away": free_port(), "in_the_clear": self._bare}
-        other |= dict.fromkeys(("drip", "nonsense", "flood"), self._raw)
+        other |= dict.fromkeys(("drip", "nonsense", "flood", "slip_in"), self._raw)
         if behaviour in other:
             self._make(other[behaviour])
 
@@ -260,6 +280,16 @@ class MailSide:
         if self.behaviour == "nonsense":
             writer.write(b"\x00\xff\xfe no relay\r\n")
             await writer.drain()
+        elif self.behaviour == "slip_in":
+            # A man in the middle, who has no key: the handshake is passed on, only the plain text is his.
+            writer.write(b"220 relay\r\n")
+            await reader.readline()
+            writer.write(b"250-relay\r\n250 STARTTLS\r\n")
+            await reader.readline()
+            replies = b"250 relay\r\n250 OK\r\n250 OK\r\n354 go on\r\n250 2.0.0 Taken\r\n"
+            writer.write(b"220 go ahead\r\n" + replies)
+            await writer.start_tls(self._serving)
+            await reader.read()
         elif self.behaviour == "flood":
             while self.pushed < 200_000_000:
                 writer.write(b"220-" + b"x" * 500 + b"\r\n")

@@ -7,6 +7,7 @@ by time, so that a relay that drips or floods costs one attempt.
 
 import asyncio
 import base64
+import contextlib
 import hmac
 import ssl
 from dataclasses import dataclass
@@ -57,12 +58,17 @@ class Relay:
 
 
 class RelayRefused(Exception):
-    """The relay said something else than what goes on."""
+    """The relay said something else than what goes on.
 
-    def __init__(self, code: int, text: str) -> None:
+    Args:
+        is_of_recipient: it was the answer to the recipient's address.
+    """
+
+    def __init__(self, code: int, text: str, *, is_of_recipient: bool = False) -> None:
         super().__init__(str(code))
         self.code = code
         self.text = text
+        self.is_of_recipient = is_of_recipient
 
 
 class Mail:
@@ -97,7 +103,7 @@ class Mail:
                     compose(self._relay, parcel, recipient, now=now),
                 )
         except RelayRefused as refusal:
-            return Answer(judge(refusal.code, refusal.text), refusal.code)
+            return Answer(judge(refusal), refusal.code)
         except (OSError, TimeoutError, EOFError, ValueError, ssl.SSLError):
             return Answer(Outcome.NO_ANSWER if talk.is_sent else Outcome.UNREACHABLE)
         finally:
@@ -165,14 +171,16 @@ def _tag(key: bytes, delivery_id: UUID) -> str:
     return hmac.digest(key, b"return-path|" + delivery_id.bytes, "sha256").hex()[:20]
 
 
-def judge(code: int, text: str) -> Outcome:
-    """What a reply means: 4xx passes (greylisting), an unknown mailbox stays, other 5xx may be policy."""
-    if code < 500:
+def judge(refusal: RelayRefused) -> Outcome:
+    """What a refusal means: 4xx passes (greylisting), an unknown mailbox stays, all else may be policy.
+
+    Only what is said of the recipient, and says that there is no such mailbox, ends the delivery: a relay
+    that will not take mail from us says 550 as well.
+    """
+    if refusal.code < 500:
         return Outcome.THROTTLED
-    enhanced = text.split(" ", 1)[0]
-    if enhanced in UNKNOWN_MAILBOX or (code in (550, 551, 553) and not enhanced.startswith("5.")):
-        return Outcome.GONE
-    return Outcome.REFUSED
+    is_unknown = refusal.text.split(" ", 1)[0] in UNKNOWN_MAILBOX
+    return Outcome.GONE if is_unknown and refusal.is_of_recipient else Outcome.REFUSED
 
 
 class _Talk:
@@ -199,6 +207,7 @@ class _Talk:
                 raise ConnectionError  # never in the clear because somebody took the word out
             await self._say("STARTTLS", 220)
             await self._writer.start_tls(self._trust, server_hostname=relay.host)
+            await self._hear_nothing()
             await self._say("EHLO dabyl", 250)
         if relay.user is not None:
             proof = base64.b64encode(f"\0{relay.user}\0{relay.password or ''}".encode()).decode()
@@ -209,7 +218,10 @@ class _Talk:
         if self._writer is None:
             raise ConnectionError
         await self._say(f"MAIL FROM:<{sender}>", 250)
-        await self._say(f"RCPT TO:<{recipient}>", 250, 251)
+        try:
+            await self._say(f"RCPT TO:<{recipient}>", 250, 251)
+        except RelayRefused as refusal:
+            raise RelayRefused(refusal.code, refusal.text, is_of_recipient=True) from None
         await self._say("DATA", 354)
         self.is_sent = True
         stuffed = mail.replace(b"\r\n.", b"\r\n..")
@@ -229,6 +241,18 @@ class _Talk:
         self._writer.write(line.encode() + b"\r\n")
         await self._writer.drain()
         return (await self._expect(*wanted))[1]
+
+    async def _hear_nothing(self) -> None:
+        """A relay now waits for us: what is there already was slipped in before the handshake, in the clear.
+
+        Read as replies it would make a mail of one that nobody took.
+        """
+        if self._reader is None:
+            raise ConnectionError
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await self._reader.read(1)
+            raise ConnectionError
 
     async def _expect(self, *wanted: int) -> tuple[int, str]:
         """A reply of at most ``MAX_LINES`` lines; its code and its lines without it."""
