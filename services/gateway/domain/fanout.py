@@ -95,6 +95,7 @@ _DRAWN = {
     "unsendable": Outcome.UNREACHED,
     "no_adapter": Outcome.UNREACHED,
     "no_certificate": Outcome.UNREACHED,
+    "no_key": Outcome.UNREACHED,
     "no_answer": Outcome.UNKNOWN,
     "lease_expired": Outcome.UNKNOWN,
 }

@@ -35,7 +35,7 @@ class Rules:
 OTHERS_WAIT = 4
 """Those that are not the next probe are looked at again after so many open times, should nobody wake them."""
 
-NOT_THEIRS = frozenset({Outcome.UNSENDABLE, Outcome.LEASE_EXPIRED})
+NOT_THEIRS = frozenset({Outcome.UNSENDABLE, Outcome.NO_KEY, Outcome.LEASE_EXPIRED})
 """Outcomes that say nothing about the endpoint."""
 
 SUCCESSES = frozenset({Outcome.ACCEPTED, Outcome.PULLED})

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     ENDPOINT_REVOKED = "blocked:endpoint_revoked"
     NO_ADAPTER = "blocked:no_adapter"
     CERT = "blocked:cert"
+    KEY = "blocked:key"
 
 
 class Outcome(StrEnum):
@@ -64,11 +65,13 @@ class Outcome(StrEnum):
     GONE = "gone"
     """410: the agency says that this endpoint will not come back."""
     UNSENDABLE = "unsendable"
-    """The endpoint or its key was no longer usable when the worker looked; nothing was sent."""
+    """The endpoint was no longer usable when the worker looked; nothing was sent."""
     NO_ADAPTER = "no_adapter"
     """No plug-in here knows this kind of endpoint, or it lacks its settings; nothing was sent."""
     NO_CERTIFICATE = "no_certificate"
     """Our own certificate is missing, unreadable or expired: never sent without it."""
+    NO_KEY = "no_key"
+    """The endpoint has no signing key, or our vault opens neither it nor the address; nothing was sent."""
     LEASE_EXPIRED = "lease_expired"
     """The worker died or stalled: nobody knows whether it was sent."""
 
@@ -115,6 +118,7 @@ RESULT: dict[Outcome, tuple[Fact, Reason | None]] = {
     Outcome.UNSENDABLE: (Fact.FAILED, Reason.RETRY),
     Outcome.NO_ADAPTER: (Fact.FAILED, Reason.NO_ADAPTER),
     Outcome.NO_CERTIFICATE: (Fact.FAILED, Reason.CERT),
+    Outcome.NO_KEY: (Fact.FAILED, Reason.KEY),
     Outcome.NO_ANSWER: (Fact.UNANSWERED, Reason.UNKNOWN_OUTCOME),
     Outcome.LEASE_EXPIRED: (Fact.LEASE_EXPIRED, Reason.UNKNOWN_OUTCOME),
     Outcome.GONE: (Fact.GONE, None),

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from uuid import UUID
 
@@ -22,9 +23,10 @@ from notifier.domain.breaker import Rules
 from notifier.domain.channel import WEBHOOK, Answer, Channel, Parcel
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import Urgency
+from notifier.errors import EndpointWithoutKey
 from notifier.repository import claims, directory, held
 from notifier.repository.claims import Claimed, Result
-from notifier.service.addresses import open_address
+from notifier.service.addresses import open_address, open_keys
 from notifier.service.desk import Desk
 from notifier.service.fences import Fences
 from notifier.service.grants import key_aad
@@ -315,6 +317,9 @@ class Dispatcher:
                 async with asyncio.timeout((parcel.timeout + LATE).total_seconds()):
                     answer = await self._channel.send(parcel, now=self._now())
             return answer, judge(self.desk, one, answer, ended_at=self._now())
+        except (SealBroken, EndpointWithoutKey):
+            answer = Answer(Outcome.NO_KEY)
+            return answer, judge(self.desk, one, answer, ended_at=self._now())
         except (Exception, asyncio.CancelledError) as error:
             # Libraries end what waits on a lost connection as cancelled, though nobody cancelled us.
             if isinstance(error, asyncio.CancelledError) and is_cancelled():
@@ -325,19 +330,23 @@ class Dispatcher:
             return answer, judge(self.desk, one, answer, ended_at=self._now())
 
     async def _pack(self, one: Claimed) -> Parcel | None:
-        """What is to be sent; ``None`` when it cannot or must not leave any more."""
+        """What is to be sent; ``None`` when it cannot or must not leave any more.
+
+        Raises:
+            SealBroken: our vault opens neither a key of it nor its address.
+            EndpointWithoutKey: as it says.
+        """
         timeout = self.desk.tiers[one.urgency].timeout
         if one.url is None or one.body is None or one.leased_until - self._now() < timeout:
             return None
-        keys = tuple(self._open(one.endpoint_id, no, sealed) for no, sealed in one.sealed_keys)
-        if (not keys and one.kind == WEBHOOK) or not await self._is_still_ours(one):
+        if not await self._is_still_ours(one):
             return None
         if one.delivery_id in self._dropped or one.leased_until - self._now() < timeout:
             return None  # looking again may have taken long
-        try:
-            url = open_address(self.desk.keys, one.endpoint_id, one.url)
-        except SealBroken:
-            return None
+        keys = open_keys(partial(self._open, one.endpoint_id), one.endpoint_id, one.sealed_keys)
+        if not keys and one.kind == WEBHOOK:
+            raise EndpointWithoutKey
+        url = open_address(self.desk.keys, one.endpoint_id, one.url)
         return Parcel(one.delivery_id, url, one.body, keys, timeout, one.kind)
 
     async def _is_still_ours(self, one: Claimed) -> bool:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from common.db import Database, Session, after_commit
 from common.identity import Principal
 from common.ids import new_id
-from common.sealing import aead_open, aead_seal
+from common.sealing import SealBroken, aead_open, aead_seal
 from common.telemetry import log
 from common.timing import Now
 from notifier.domain.channel import ASYMMETRIC, WEBHOOK, Answer, Channel, Parcel
@@ -23,7 +23,7 @@ from notifier.repository import directory
 from notifier.repository.claims import Claimed
 from notifier.repository.directory import Route
 from notifier.repository.records import act, add_acts
-from notifier.service.addresses import open_address
+from notifier.service.addresses import open_address, open_keys
 from notifier.service.desk import Desk
 from notifier.service.directory import alarms
 from notifier.service.grants import key_aad
@@ -154,17 +154,23 @@ async def send_test(
         if not keys and route.kind == WEBHOOK:
             raise EndpointWithoutKey
         claimed = await _add_test(session, desk, route, actor=actor, now=planned_at)
-    vault = desk.keys.secret("vault")
-    opened = tuple(aead_open(vault, sealed, key_aad(endpoint_id, no)) for no, sealed in keys)
-    parcel = Parcel(
-        delivery_id=claimed.delivery_id,
-        url=open_address(desk.keys, endpoint_id, route.url),
-        body=claimed.body or b"",
-        keys=opened,
-        timeout=desk.tiers[Urgency.URGENT].timeout,
-        kind=route.kind,
-    )
-    answer = await channel.send(parcel, now=now())
+
+    def open_key(no: int, sealed: bytes) -> bytes:
+        return aead_open(desk.keys.secret("vault"), sealed, key_aad(endpoint_id, no))
+
+    try:
+        parcel = Parcel(
+            delivery_id=claimed.delivery_id,
+            url=open_address(desk.keys, endpoint_id, route.url),
+            body=claimed.body or b"",
+            keys=open_keys(open_key, endpoint_id, keys),
+            timeout=desk.tiers[Urgency.URGENT].timeout,
+            kind=route.kind,
+        )
+    except SealBroken:
+        answer = Answer(Outcome.NO_KEY)
+    else:
+        answer = await channel.send(parcel, now=now())
     result = judge(desk, claimed, answer, ended_at=now())
     async with db.transaction() as session:
         await write_results(session, desk, [result], now=now())

@@ -14,10 +14,13 @@ from common.telemetry import Telemetry
 from common.timing import utc_now
 from notifier.adapters.channels import GROUP, OURS, Channels, installed, load
 from notifier.domain.channel import Answer, Outfit, Parcel
-from notifier.domain.delivery import Outcome
+from notifier.domain.delivery import Outcome, Reason
+from notifier.domain.redrive import Selection, Trouble
 from notifier.domain.schedule import Urgency
-from notifier.models import deliveries, endpoint_versions
-from tests.factories.notifier import Ledger, eventually, working
+from notifier.models import deliveries, endpoint_keys, endpoint_versions
+from notifier.repository import redrives
+from notifier.service import endpoints
+from tests.factories.notifier import Ledger, eventually, honest, receiving, working
 from tests.service.notifier.test_delivery import POLICE, alert, rows, to_police, tries
 
 ROOT = Path(__file__).parents[3]
@@ -208,8 +211,40 @@ async def test_an_address_sealed_for_another_endpoint_is_never_used(
             [delivery] = await rows(live, deliveries, role="psych_support_centre")
             return [one.outcome for one in await tries(live, delivery.id) if one.outcome]
 
-        assert set(await eventually(tried)) == {"unsendable"}
+        assert set(await eventually(tried)) == {"no_key"}
     assert len(pigeon.parcels) == 1
+
+
+@pytest.mark.parametrize("trouble", ["none", "unopened"])
+async def test_an_endpoint_without_a_usable_key_is_seen_as_blocked_and_told_once_it_has_one(
+    live: Ledger, telemetry: Telemetry, trouble: str
+) -> None:
+    async with receiving(honest) as agency, working(live, telemetry):
+        endpoint = await live.connect(POLICE, agency.url)
+        async with live.db.transaction() as session:
+            its = endpoint_keys.c.endpoint_id == endpoint
+            if trouble == "none":
+                await session.execute(endpoint_keys.delete().where(its))
+            else:
+                await session.execute(endpoint_keys.update().where(its).values(sealed=b"not ours"))
+        await live.take(alert(live))
+
+        async def blocked() -> Any:
+            async with live.db.reading() as session:
+                return (await redrives.count(session, Selection(Trouble.BLOCKED, reason=Reason.KEY)))[1]
+
+        [found] = await eventually(blocked)
+        delivery = await to_police(live)
+        assert (found, delivery.next_wakeup_at is None) == (delivery.id, False)
+        assert {row.outcome for row in await tries(live, delivery.id) if row.outcome} == {"no_key"}
+        assert not agency.requests
+        async with live.db.transaction() as session:
+            await endpoints.issue_key(session, live.desk, endpoint, actor="test", now=utc_now())
+
+        async def transmitted() -> Any:
+            return (await to_police(live)).state == "transmitted"
+
+        await eventually(transmitted)
 
 
 def test_a_defect_of_one_plug_in_costs_its_kind_alone() -> None:
