@@ -22,7 +22,7 @@ from common.db import Database
 from common.migrating import upgrade
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import Urgency
-from notifier.repository import claims
+from notifier.repository import claims, held
 from notifier.repository.claims import Claimed, Result
 from tests.parts import postgres
 
@@ -206,7 +206,7 @@ class _Side:
         now = datetime.now(UTC)
         began = time.perf_counter()
         async with self.db.reading() as session:
-            due = await claims.find_sendable(session, Urgency.IMMEDIATE, now=now, without=(), limit=BATCH)
+            due = await held.find_sendable(session, Urgency.IMMEDIATE, now=now, without=(), limit=BATCH)
         looked = time.perf_counter()
         leases = dict.fromkeys(Urgency, now + timedelta(seconds=30))
         async with self.db.transaction() as session:
