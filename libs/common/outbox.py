@@ -27,6 +27,7 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -42,6 +43,7 @@ from common.db import Database, Session, lock_due
 from common.envelope import Envelope, encode
 from common.ids import new_id
 from common.inbox import INBOX
+from common.missing import COMPARED, MISSING
 from common.telemetry import Telemetry, current_traceparent, log
 from common.timing import Now
 
@@ -83,6 +85,7 @@ Index(
 )
 
 Index("ix_outbox_created_at", OUTBOX.c.created_at)
+Index("ix_outbox_published_at", OUTBOX.c.published_at)
 
 _NOW = bindparam("now", type_=UTCDateTime)
 _UNTIL = bindparam("until", type_=UTCDateTime)
@@ -160,8 +163,8 @@ Ask = Callable[[list[UUID]], Awaitable[list[UUID] | None]]
 
 def add_tables(metadata: MetaData) -> None:
     """Give a service its outbox and inbox."""
-    OUTBOX.to_metadata(metadata)
-    INBOX.to_metadata(metadata)
+    for table in (OUTBOX, INBOX, MISSING, COMPARED):
+        table.to_metadata(metadata)
 
 
 async def add(session: Session, event: Event, *, subject: UUID, now: Now) -> UUID:
@@ -306,9 +309,11 @@ class Relay:
         return len(done)
 
     async def forget_old(self) -> None:
-        """Drop rows that came to rest longer than ``KEPT`` ago."""
+        """Drop rows that came to rest longer than ``KEPT`` ago; not what a reader never took."""
+        is_missing = exists().where(MISSING.c.event_id == OUTBOX.c.id)
         async with self._db.transaction() as session:
-            await session.execute(delete(OUTBOX).where(OUTBOX.c.published_at < self._now() - KEPT))
+            old = OUTBOX.c.published_at < self._now() - KEPT
+            await session.execute(delete(OUTBOX).where(old, ~is_missing))
 
     async def _claim(self, token: UUID) -> list[_Claimed]:
         now = self._now()

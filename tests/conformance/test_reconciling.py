@@ -9,14 +9,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from common.bus import Bus, Message
 from common.db import Database
 from common.doors import Doors
 from common.identity import ServiceTokens
 from common.keys import KeyRing
-from common.outbox import Ask
-from common.reconciling import MOST_TIMES, SETTLED_AFTER, Reconciler, list_missing
+from common.outbox import KEPT, OUTBOX, Ask, Relay
+from common.reconciling import OFTEN_TIMES, SETTLED_AFTER, Reconciler, list_missing
 from common.settings import ServiceSettings
 from common.testing import FrozenNow
 from common.timing import utc_now
@@ -89,18 +91,100 @@ async def test_a_reader_that_does_not_answer_is_asked_about_the_same_time_again(
     assert await reconciler.pass_once() == 1
 
 
-async def test_what_a_reader_always_refuses_is_not_sent_for_ever(
+def losing(publisher: Database, reader: Database, now: FrozenNow) -> tuple[Relay, Reconciler]:
+    """A relay whose every event is confirmed and lost, and who looks for them."""
+    relay = relay_of(publisher, Swallowing(NotedBus(inbox_of(reader, now)), loses=1000), now)  # type: ignore[arg-type]  # as above
+    return relay, Reconciler("intake", publisher, {"notifier": asking(reader)}, now)
+
+
+async def test_what_a_reader_always_refuses_goes_again_without_end_then_seldom_and_is_said(
     publisher: Database, reader: Database, now: FrozenNow
 ) -> None:
-    relay = relay_of(publisher, Swallowing(NotedBus(inbox_of(reader, now)), loses=1000), now)  # type: ignore[arg-type]  # as above
+    relay, reconciler = losing(publisher, reader, now)
     await state_fact(publisher, now)
-    reconciler = Reconciler("intake", publisher, {"notifier": asking(reader)}, now)
-    sent = 0
-    for _ in range(2 * MOST_TIMES):
+    began, sent = now(), []
+    with capture_logs() as lines:
+        for _ in range(36):
+            await relay.pass_once()
+            now.move(timedelta(minutes=5))
+            if await reconciler.pass_once():
+                sent.append((now() - began) // timedelta(minutes=1))
+    often = 5 * OFTEN_TIMES
+    assert sent == [*range(5, often + 1, 5), *range(often + 5, 181, 15)]
+    said = [line for line in lines if line["event"] == "event_never_taken"]
+    assert [line["count"] for line in said] == list(range(OFTEN_TIMES + 1, len(sent) + 1))
+    assert {(line["consumer"], line["log_level"]) for line in said} == {("notifier", "error")}
+
+
+async def test_a_restart_forgets_nothing_that_is_missing(
+    publisher: Database, reader: Database, now: FrozenNow
+) -> None:
+    relay, reconciler = losing(publisher, reader, now)
+    fact = await state_fact(publisher, now)
+    for _ in range(2 * OFTEN_TIMES):
         await relay.pass_once()
-        now.move(timedelta(minutes=5))
-        sent += await reconciler.pass_once()
-    assert sent == MOST_TIMES
+        now.move(timedelta(minutes=15))
+        assert await reconciler.pass_once() == 1
+    await relay.pass_once()
+    now.move(timedelta(days=3))
+    cured = relay_of(publisher, NotedBus(inbox_of(reader, now)), now)
+    assert await Reconciler("intake", publisher, {"notifier": asking(reader)}, now).pass_once() == 1
+    await cured.pass_once()
+    assert await effects(reader) == Counter([fact])
+
+
+async def test_what_left_late_and_was_lost_is_found_though_its_time_of_writing_was_passed(
+    publisher: Database, reader: Database, now: FrozenNow
+) -> None:
+    relay, reconciler = losing(publisher, reader, now)
+    await state_fact(publisher, now)
+    now.move(timedelta(minutes=10))
+    assert await reconciler.pass_once() == 0, "it did not leave yet"
+    await relay.pass_once()
+    now.move(timedelta(minutes=10))
+    assert await reconciler.pass_once() == 1
+
+
+async def test_whom_nobody_asked_for_days_is_asked_about_all_of_them(
+    publisher: Database, reader: Database, now: FrozenNow
+) -> None:
+    relay, before = losing(publisher, reader, now)
+    assert await before.pass_once() == 0
+    await state_fact(publisher, now)
+    await relay.pass_once()
+    now.move(timedelta(days=4))
+    assert await Reconciler("intake", publisher, {"notifier": asking(reader)}, now).pass_once() == 1
+
+
+async def test_one_reader_that_is_away_does_not_hold_up_the_others(
+    publisher: Database, reader: Database, now: FrozenNow
+) -> None:
+    relay, _ = losing(publisher, reader, now)
+
+    async def away(_ids: list[UUID]) -> list[UUID] | None:
+        return None
+
+    reconciler = Reconciler("intake", publisher, {"casework": away, "notifier": asking(reader)}, now)
+    await state_fact(publisher, now)
+    await relay.pass_once()
+    now.move(timedelta(minutes=5))
+    assert await reconciler.pass_once() == 1
+
+
+async def test_what_is_missing_outlives_the_time_that_confirmed_rows_are_kept(
+    publisher: Database, reader: Database, now: FrozenNow
+) -> None:
+    relay, reconciler = losing(publisher, reader, now)
+    await state_fact(publisher, now)
+    await relay.pass_once()
+    now.move(timedelta(minutes=5))
+    assert await reconciler.pass_once() == 1
+    await relay.pass_once()
+    now.move(KEPT + timedelta(days=1))
+    await relay.forget_old()
+    async with publisher.reading() as session:
+        assert await session.scalar(select(func.count()).select_from(OUTBOX)) == 1
+    assert await reconciler.pass_once() == 0, "the other readers' marks are gone by then"
 
 
 async def test_many_pages_are_looked_at_once_and_wholly(
