@@ -195,21 +195,26 @@ def deliveries_check(
     whole: Annotated[bool, typer.Option(help="every delivery there is, not the last two days' only")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
-    """Weigh the ledger: exit code 1 when anything planned is missing or anything stands unproven."""
-    calls = calls_here()
-    balance = calls.get(
-        "/v1/conservation", token=calls.token(role="operator"), scope="whole" if whole else "recent"
-    )
+    """Weigh the ledger and every outbox: exit code 1 when anything planned is missing, unproven or stuck.
+
+    Exit code 2 when somebody gives no answer, so that it cannot be known.
+    """
+    from dabyl.weighing import NO_ANSWER, exit_code, lines, weigh
+
+    try:
+        balance = weigh(calls_here(), "whole" if whole else "recent")
+    except CallRefused as refusal:
+        err.print(f"Refused: {refusal}")
+        raise typer.Exit(NO_ANSWER) from None
+    except (OSError, LookupError) as error:
+        err.print(f"No answer: {type(error).__name__}. Is the house up (make run)?")
+        raise typer.Exit(NO_ANSWER) from None
     if as_json:
         print(json.dumps(balance, ensure_ascii=False, indent=2))
     else:
-        states = ", ".join(f"{state} {number}" for state, number in sorted(balance["states"].items()))
-        out.print(f"planned {balance['planned']} = {states or 'nothing'}")
-        for one in balance["imbalances"]:
-            out.print(f"[red]{one['law']}[/red]: {one['count']}, e.g. {', '.join(one['sample'])}")
-        out.print("the ledger adds up" if balance["holds"] else "[red]the ledger does not add up[/red]")
-    if not balance["holds"]:
-        raise typer.Exit(1)
+        for line in lines(balance):
+            out.print(line)
+    raise typer.Exit(exit_code(balance))
 
 
 @agency.command("add")

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from common.schemas import PROBLEM_RESPONSES, In, Out, Problem, components_of
 from common.strict_json import StrictBodies
 from common.telemetry import Telemetry
 from common.trying import TryAgain, note_one_transaction
+from common.weighing import is_publisher, weigh_outbox
 
 MAX_BODY_BYTES = 256 * 1024
 Item = TypeVar("Item")
@@ -138,6 +140,31 @@ def events_door() -> APIRouter:
     return router
 
 
+class OutboxOut(Out):
+    """Whether every event of a service left, and was taken by whoever reads it."""
+
+    service: str
+    at: datetime
+    holds: bool
+    waiting: int = Field(description="events that should have left; at most 1,000 are counted")
+    oldest_at: datetime | None = Field(description="when the oldest event that did not leave was written")
+    missing: dict[str, int] = Field(description="by reader: events that left and that it never took")
+
+
+def outbox_door(service: str) -> APIRouter:
+    """``GET /v1/conservation/<service>``: whether an event of this service is stuck."""
+    router = APIRouter(prefix="/v1/conservation", tags=["operation"])
+
+    @router.get(f"/{service}", summary="Whether every event of this service left and was taken")
+    async def weigh_events(
+        session: Reading, parts: PartsOf, _caller: Annotated[Principal, Depends(require("operator"))]
+    ) -> OutboxOut:
+        """Counts and times only; reads what is stored and asks nobody."""
+        return OutboxOut.model_validate(await weigh_outbox(session, service, now=parts.now()))
+
+    return router
+
+
 def create_app(
     parts: Parts,
     *,
@@ -187,6 +214,8 @@ def create_app(
     app.include_router(health_router)
     if effects:
         app.include_router(events_door())
+    if is_publisher(parts.service):
+        app.include_router(outbox_door(parts.service))
     for router in routers:
         app.include_router(router)
     _describe(app, (Problem, *shapes))

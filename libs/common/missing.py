@@ -1,4 +1,4 @@
-"""What a publisher remembers of events that a reader never took. Beside the outbox, so that it outlives a restart."""
+"""What a publisher remembers of events that a reader never took, in tables: it outlives a restart."""
 
 from sqlalchemy import Column, Index, Integer, MetaData, String, Table, Uuid
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -13,7 +13,7 @@ MISSING = Table(
     Column("times", Integer, nullable=False, default=0),
     Column("again_at", UTCDateTime, nullable=False),
 )
-"""Events that a reader was asked about and did not have. A row goes when the reader took it, never by time."""
+"""Events that a reader was asked about and did not have. A row goes when the reader took it."""
 Index("ix_outbox_missing_again_at", MISSING.c.again_at)
 
 COMPARED = Table(

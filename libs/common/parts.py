@@ -88,6 +88,7 @@ class Service:
         app: door 1, HTTP.
         effects: door 2, events: what each does inside the inbox's transaction.
         jobs: door 3, time.
+        watches: jobs that only look and tell; every role has them, so that one sees that the other is away.
         background: long-running work of the worker role; each returns soon after ``stop`` is set.
         prepare: run once after migrations (seed data); must be repeatable.
         lanes: further queues that its worker reads; probed beside the one of its events.
@@ -98,6 +99,7 @@ class Service:
     app: FastAPI
     effects: Mapping[type[Event], Effect | Together] = field(default_factory=dict)
     jobs: Sequence[Job] = ()
+    watches: Sequence[Job] = ()
     background: Sequence[Callable[[asyncio.Event], Awaitable[None]]] = ()
     prepare: Sequence[Callable[[], Awaitable[None]]] = ()
     lanes: Callable[[], Awaitable[Sequence[Queue]]] | None = None

@@ -28,12 +28,12 @@ SETTLED_AFTER = timedelta(minutes=2)
 EVERY = timedelta(minutes=5)
 AT_FIRST = timedelta(hours=24)
 """How far back the first pass of a process looks at least, for a reader's database may have been restored.
-Further where a reader was not asked for longer; each later pass begins a little before where the last ended."""
+Further where a reader was not asked for longer; each later one begins a little before the end of the last."""
 OVERLAP = timedelta(minutes=1)
 """Clocks of several publishers differ, and commits come later than the times they carry."""
 PAGE = 500
 OFTEN_TIMES = 12
-"""So often one event goes again with each pass (an hour). Then seldom, with an error each time: a person looks."""
+"""So often one event goes again with each pass (an hour). Then seldom, with an error each time."""
 SELDOM = timedelta(minutes=15)
 
 

@@ -37,6 +37,7 @@ from common.parts import Job, Parts, Service
 from common.reconciling import EVERY, Reconciler
 from common.settings import ServiceSettings
 from common.telemetry import configure_logging, log
+from common.weighing import OutboxBoard, weighing_outbox
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 ROLES = ("api", "worker", "migrate", "migrate post", "topology apply", "topology check", "topology keep")
@@ -129,7 +130,14 @@ async def run_api(
     """HTTP, and the relay that brings away what HTTP wrote."""
     relay = relay_of(service, parts)
     service.app.state.stopping = stop  # long polls and streams end with it instead of holding the drain up
-    await _together(stop, serve(service.app, stop, sockets), relay.run(stop))
+    watching = [_by_time(job, stop) for job in watches_of(service, parts)]
+    await _together(stop, serve(service.app, stop, sockets), relay.run(stop), *watching)
+
+
+def watches_of(service: Service, parts: Parts) -> list[Job]:
+    """What looks and tells in every role."""
+    board = OutboxBoard(parts.telemetry.meter)
+    return [*service.watches, weighing_outbox(service.name, parts.db, parts.now, board)]
 
 
 async def run_worker(service: Service, parts: Parts, stop: asyncio.Event) -> None:
@@ -159,9 +167,11 @@ async def _work(service: Service, parts: Parts, stop: asyncio.Event, relay: Rela
     async def queues() -> Sequence[Queue]:
         return [*watched, *(await service.lanes() if service.lanes else ())]
 
+    watch = QueueWatch(parts.bus, queues, meter=parts.telemetry.meter)
     jobs = [
         *service.jobs,
-        Job("probe_queues", timedelta(minutes=1), QueueWatch(parts.bus, queues).pass_once),
+        *watches_of(service, parts),
+        Job("probe_queues", timedelta(minutes=1), watch.pass_once),
         Job("forget_old_events", timedelta(hours=6), relay.forget_old),
         Job("forget_old_marks", timedelta(hours=6), inbox.forget_old),
         Job("reconcile_events", EVERY, reconciler_of(service, parts).pass_once),

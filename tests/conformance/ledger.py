@@ -116,6 +116,8 @@ class NotedBus:
     async def probe(self, queue: Any, *, seconds: float = 5.0) -> Probe:
         return Probe.CONFIRMED if self.confirms else Probe.SILENT
 
+    async def depth(self, queue: Any) -> int | None: ...
+
     async def rebuild(self, queue: Any) -> None: ...
 
     async def publish(self, messages: Sequence[Message], *, seconds: float = 2.0) -> list[bool]:

@@ -101,6 +101,10 @@ class Bus(Protocol):
         """
         ...
 
+    async def depth(self, queue: Queue) -> int | None:
+        """How many messages lie in the queue; ``None`` when that cannot be known now."""
+        ...
+
     async def rebuild(self, queue: Queue) -> None:
         """Delete the queue with all that it holds and make it anew: the repair of one without a leader."""
         ...

@@ -8,7 +8,10 @@ held comes again from the tables.
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from opentelemetry.metrics import Meter
+
 from common.bus import Bus, Probe, Queue
+from common.bus.topology import PARKED
 from common.telemetry import log
 
 SILENT_TIMES = 3
@@ -20,15 +23,24 @@ class QueueWatch:
 
     Args:
         queues: what to probe now.
+        meter: where to show how much is parked.
     """
 
     def __init__(
-        self, bus: Bus, queues: Callable[[], Awaitable[Sequence[Queue]]], *, seconds: float = 5.0
+        self,
+        bus: Bus,
+        queues: Callable[[], Awaitable[Sequence[Queue]]],
+        *,
+        seconds: float = 5.0,
+        meter: Meter | None = None,
     ) -> None:
         self._bus = bus
         self._queues = queues
         self._seconds = seconds
         self._silent: dict[str, int] = {}
+        self._parked = meter and meter.create_gauge(
+            "dabyl.parked", description="messages that a reader refused until they were parked"
+        )
 
     async def pass_once(self) -> dict[str, Probe]:
         """Probe each queue once; returns what came of it, by name.
@@ -36,6 +48,8 @@ class QueueWatch:
         A broker that confirms nothing at all (stopped, out of memory) is not repaired by deleting queues:
         only a queue that is silent beside others that answer is made anew.
         """
+        if self._parked is not None and (parked := await self._bus.depth(PARKED)) is not None:
+            self._parked.set(parked)
         found = {queue: await self._bus.probe(queue, seconds=self._seconds) for queue in await self._queues()}
         others_answer = Probe.CONFIRMED in found.values()
         for queue, probe in found.items():

@@ -83,6 +83,10 @@ class MemoryBus:
         """A queue lives while somebody takes from it."""
         return Probe.CONFIRMED if self._subscriptions.get(queue.name) else Probe.REFUSED
 
+    async def depth(self, queue: Queue) -> int | None:  # noqa: ARG002  # no queue holds anything here
+        """Nothing ever lies here: what was not taken is in the tables."""
+        return 0
+
     async def rebuild(self, queue: Queue) -> None:
         """Queues need no room here."""
 

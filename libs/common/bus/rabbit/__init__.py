@@ -128,6 +128,17 @@ class RabbitBus:
             return Probe.AWAY
         return Probe.CONFIRMED
 
+    async def depth(self, queue: Queue) -> int | None:
+        """Ask the broker; a queue that is not there has no depth."""
+        link = self._link
+        if link is None or link.lost.is_set():
+            return None
+        try:
+            async with asyncio.timeout(_CONSUME_SECONDS):
+                return await link.depth(queue)
+        except FAILURES:
+            return None
+
     async def rebuild(self, queue: Queue) -> None:
         """Delete it and let the repair of lost queues make it again, with its bindings and consumers."""
         if not self._declares:

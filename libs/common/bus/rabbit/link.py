@@ -109,6 +109,17 @@ class Link:
             await channel.close()
         self.declared.add(queue)
 
+    async def depth(self, queue: Queue) -> int | None:
+        """How many messages a queue holds. Raises one of ``FAILURES``."""
+        channel = await self._connections[0].channel(publisher_confirms=False)
+        try:
+            found = await channel.declare_queue(queue.name, passive=True)
+            return found.declaration_result.message_count
+        finally:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(POLITE_SECONDS):
+                    await channel.close()
+
     async def delete(self, queue: Queue) -> None:
         """Delete a queue with all that it holds. Raises one of ``FAILURES``."""
         channel = await self._connections[0].channel(publisher_confirms=False)
