@@ -94,9 +94,9 @@ def build(settings: Settings, parts: Parts) -> Service:
         effects=consumed,
         jobs=[
             *jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
-            weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show),
             *_of_channels(settings, parts, desk, outfit),
         ],
+        watches=[weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show)],
         background=[dispatcher.run, follow_lanes],
         lanes=list_lane_queues,
         close=[channel.close],

@@ -102,7 +102,7 @@ class _Repeating:
     """A pass, repeated until nothing is due. What fails alone is left out for a while and spoils nothing.
 
     It is left out in memory, not in the table: there the row stays overdue, so the balance of the ledger
-    shows it to the operator (``asleep``), and another process or a restart tries it anew.
+    shows it to the operator (``asleep``, ``clock_asleep``), and another process or a restart tries it anew.
     """
 
     def __init__(self, name: str, one: Pass, db: Database, desk: Desk, now: Now) -> None:
@@ -193,7 +193,7 @@ def watching_certificate(ends_at: Callable[[datetime], datetime | None], now: No
 
 
 def weighing(db: Database, now: Now, show: Show) -> Job:
-    """The ledger is weighed each minute, the last two days of it."""
+    """The ledger is weighed each minute, the last two days of it and what is overdue."""
 
     async def weigh_ledger() -> None:
         async with db.reading() as session:

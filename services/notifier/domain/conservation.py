@@ -24,7 +24,12 @@ class Law(StrEnum):
     FORGOTTEN = "forgotten"
     """A delivery that is not final has a time to wake up."""
     ASLEEP = "asleep"
-    """Whoever should have woken up has done so: nothing is overdue for longer than the scan may take."""
+    """Whoever should have woken up has done so: nothing is overdue for longer than the scan may take.
+
+    What waits for a place at an endpoint that is being worked on is not asleep; an immediate notice that was
+    never tried is, for it has places of its own."""
+    CLOCK_ASLEEP = "clock_asleep"
+    """Every clock of a duty or a period that fell due was looked at: what leaves by itself has left."""
     ATTEMPT_NOT_RECORDED = "attempt_not_recorded"
     """As many attempts are on record as were made."""
     TRANSMITTED_WITHOUT_PROOF = "transmitted_without_proof"
@@ -53,7 +58,7 @@ class Balance:
     """The ledger weighed at a moment.
 
     Attributes:
-        since: deliveries planned before it were left out; ``None``: all were weighed.
+        since: what was planned before it was left out, save where it is overdue; ``None``: all was weighed.
         planned: deliveries; ``states`` how many stand in each state.
     """
 

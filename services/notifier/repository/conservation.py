@@ -5,14 +5,28 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    true,
+    union_all,
+)
 
 from common.db import Session
 from common.outbox import OUTBOX
 from notifier.domain.conservation import Law
-from notifier.domain.delivery import FINAL, OPEN, Outcome, State
+from notifier.domain.delivery import FINAL, Outcome, State
 from notifier.domain.hold import Why
-from notifier.models import alerts, attempts, audit, deliveries, notices, obligations, receipts
+from notifier.domain.schedule import ORDER, Urgency
+from notifier.models import alerts, attempts, audit, deliveries, notices, obligations, periods, receipts
+from notifier.models.deliveries import CLIMBING, SENDABLE, WATCHED
 
 GOT_THROUGH = (Outcome.ACCEPTED, Outcome.PULLED)
 
@@ -32,7 +46,8 @@ async def find_broken(
     """Ids of rows that break a law, at most ``limit`` a law; laws that hold are left out.
 
     Args:
-        since: only deliveries planned from then on; ``None``: all.
+        since: only deliveries planned from then on; ``None``: all. What is overdue is found whatever its age:
+            a routine ladder first climbs after days.
         asleep_before: a wake-up that was due before this should have happened.
         stuck_before: an event written before this should have left.
     """
@@ -48,9 +63,43 @@ def _recent(since: datetime | None) -> ColumnElement[bool]:
     return true() if since is None else deliveries.c.planned_at >= since
 
 
+def _asleep(before: datetime) -> Select[Any]:
+    """By the very conditions of those who should have woken them, so that their indexes are used."""
+    is_late = deliveries.c.next_wakeup_at < before
+    # Whoever hangs has all of its places taken, and its backlog waits for one: that is not asleep.
+    busy = deliveries.alias("busy")
+    worked_on = select(busy.c.endpoint_id).where(
+        busy.c.state == State.LEASED, busy.c.endpoint_id.is_not(None), busy.c.next_wakeup_at >= before
+    )
+    waits_for_a_place = and_(
+        deliveries.c.endpoint_id.in_(worked_on),
+        or_(deliveries.c.attempt_no > 0, deliveries.c.urgency != ORDER[Urgency.IMMEDIATE]),
+    )
+    return select(deliveries.c.id).where(
+        or_(
+            and_(text(f"({SENDABLE})"), is_late, ~waits_for_a_place),
+            and_(text(f"({WATCHED})"), is_late),
+            and_(text(f"({CLIMBING})"), deliveries.c.climb_at < before),
+        )
+    )
+
+
+def _clocks_asleep(before: datetime) -> CompoundSelect[Any]:
+    never_left = and_(
+        obligations.c.next_check_at.is_not(None),
+        obligations.c.dispatch_at < before,
+        obligations.c.delivery_id.is_(None),
+        obligations.c.state.in_(("pending", "open")),
+    )
+    return union_all(
+        select(obligations.c.id).where(or_(obligations.c.next_check_at < before, never_left)),
+        select(periods.c.id).where(periods.c.next_check_at < before),
+    )
+
+
 def _queries(
     since: datetime | None, asleep_before: datetime, stuck_before: datetime
-) -> Mapping[Law, Select[Any]]:
+) -> Mapping[Law, Select[Any] | CompoundSelect[Any]]:
     mine = attempts.c.delivery_id == deliveries.c.id
     made = select(func.count()).select_from(attempts).where(mine).scalar_subquery()
     receipt = receipts.c.delivery_id == deliveries.c.id
@@ -100,7 +149,8 @@ def _queries(
             obligations.c.kind == "notice",
             obligations.c.state.in_(("pending", "open")),
             obligations.c.delivery_id.is_(None),
-            obligations.c.dispatch_at.is_(None),
+            # A time at which nobody looks is none.
+            or_(obligations.c.dispatch_at.is_(None), obligations.c.next_check_at.is_(None)),
             ~waits_for_a_person,
         ),
         Law.DELIVERY_MISSING: select(obligations.c.id).where(
@@ -124,10 +174,8 @@ def _queries(
         Law.FORGOTTEN: weighed.where(
             deliveries.c.state.not_in([state.value for state in FINAL]), deliveries.c.next_wakeup_at.is_(None)
         ),
-        Law.ASLEEP: weighed.where(
-            deliveries.c.state.in_([state.value for state in OPEN]),
-            or_(deliveries.c.next_wakeup_at < asleep_before, deliveries.c.climb_at < asleep_before),
-        ),
+        Law.ASLEEP: _asleep(asleep_before),
+        Law.CLOCK_ASLEEP: _clocks_asleep(asleep_before),
         Law.ATTEMPT_NOT_RECORDED: weighed.where(deliveries.c.attempt_no != made),
         Law.TRANSMITTED_WITHOUT_PROOF: weighed.where(
             or_(deliveries.c.state == State.TRANSMITTED, deliveries.c.transmitted_at.is_not(None)), ~proven

@@ -11,7 +11,7 @@ from notifier.domain.delivery import State
 from notifier.repository import conservation as ledger
 
 ASLEEP_AFTER = timedelta(seconds=60)
-"""The scan looks every second; a row that nobody woke for a minute means that no worker runs."""
+"""The scan looks every second; a row that nobody woke for a minute: no worker runs, or it fails on it."""
 STUCK_AFTER = timedelta(seconds=60)
 RECENT = timedelta(days=2)
 """What the job weighs each minute; the command and the door weigh everything when asked to."""
@@ -30,7 +30,7 @@ async def weigh(session: Session, *, now: datetime, since: datetime | None = Non
 
 
 class BalanceBoard:
-    """Keeps two metrics on the newest balance: rows that break a law, and deliveries by state."""
+    """Keeps metrics on the newest balance: rows that break a law, deliveries by state, and when that was."""
 
     def __init__(self, meter: Meter) -> None:
         self._broken = meter.create_gauge(
@@ -38,6 +38,9 @@ class BalanceBoard:
         )
         self._standing = meter.create_gauge(
             "dabyl.deliveries", description="deliveries of the last two days by state"
+        )
+        self._weighed = meter.create_gauge(
+            "dabyl.conservation.weighed", unit="s", description="unix time of the last weighing"
         )
 
     def show(self, balance: Balance) -> None:
@@ -47,5 +50,6 @@ class BalanceBoard:
             self._broken.set(counts.get(law, 0), {"law": law.value})
         for state in State:
             self._standing.set(balance.states.get(state.value, 0), {"state": state.value})
+        self._weighed.set(balance.at.timestamp())
         for one in balance.imbalances:
             log.error("conservation_broken", reason=one.law.value, count=one.count)

@@ -1,18 +1,25 @@
 """The ledger adds up after real work, and each law has a planted fault that it finds."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from sqlalchemy import delete, insert, update
 
+from common.bus.memory import MemoryBus
+from common.keys import KeyRing
 from common.outbox import OUTBOX
-from common.testing import FrozenNow
+from common.runtime import listen, run_api
+from common.testing import FrozenNow, parts_for_test
+from notifier.app import build
 from notifier.domain.conservation import Law
 from notifier.models import attempts, audit, deliveries, notices, obligations, receipts
 from notifier.service.conservation import BalanceBoard, weigh
-from tests.factories.notifier import a_receipt
+from notifier.settings import Settings
+from tests.factories.notifier import a_receipt, eventually
 from tests.service.notifier.conftest import House
 
 POLICE = "internal_affairs"
@@ -72,6 +79,11 @@ def _faults(house: House, police: Any, ombudsman: Any) -> dict[Law, list[Any]]:
         Law.ASLEEP: [
             update(deliveries).where(deliveries.c.id == ombudsman.id).values(next_wakeup_at=long_ago)
         ],
+        Law.CLOCK_ASLEEP: [
+            update(obligations)
+            .where(obligations.c.dispatch_at.is_not(None), obligations.c.delivery_id.is_(None))
+            .values(dispatch_at=long_ago)
+        ],
         Law.ATTEMPT_NOT_RECORDED: [delete(attempts).where(attempts.c.delivery_id == police.id)],
         Law.TRANSMITTED_WITHOUT_PROOF: [
             update(attempts).where(attempts.c.delivery_id == ombudsman.id).values(outcome="refused")
@@ -98,6 +110,98 @@ async def test_each_law_finds_its_planted_fault(worked: House, law: Law) -> None
         for statement in _faults(worked, police, ombudsman)[law]:
             await session.execute(statement)
     assert law in await laws(worked)
+
+
+async def plant(house: House, delivery_id: Any, **values: Any) -> None:
+    async with house.ledger.db.transaction() as session:
+        await session.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(**values))
+
+
+async def test_a_dead_delivery_whose_silence_nobody_looked_at_is_asleep(worked: House) -> None:
+    [ombudsman] = await worked.rows(deliveries, role=OMBUDSMAN)
+    now = worked.ledger.now()
+    dead = {"state": "dead", "reason": None, "next_wakeup_at": None, "silent_since": now}
+    await plant(worked, ombudsman.id, **dead, climb_at=now + timedelta(hours=1))
+    assert Law.ASLEEP not in await laws(worked)
+    await plant(worked, ombudsman.id, climb_at=now - timedelta(minutes=5))
+    assert Law.ASLEEP in await laws(worked)
+
+
+async def test_a_duty_that_would_leave_at_a_time_at_which_nobody_looks_has_no_delivery(worked: House) -> None:
+    async with worked.ledger.db.transaction() as session:
+        waits = (obligations.c.dispatch_at.is_not(None), obligations.c.delivery_id.is_(None))
+        await session.execute(
+            update(obligations).where(*waits).values(next_check_at=None, breached_at=worked.ledger.now())
+        )
+    assert Law.NOTICE_WITHOUT_DELIVERY in await laws(worked)
+
+
+async def test_what_is_overdue_is_found_whatever_its_age(worked: House, now: FrozenNow) -> None:
+    now.move(timedelta(days=3))
+    recent = (await worked.get("/v1/conservation", worked.as_role("operator"))).json()
+    assert {"asleep", "clock_asleep"} <= {one["law"] for one in recent["imbalances"]}
+
+
+async def test_what_waits_for_a_place_at_an_endpoint_that_hangs_is_not_asleep(
+    house: House, now: FrozenNow
+) -> None:
+    await house.ledger.connect(POLICE, "https://police.example/1")
+    for _ in range(2):
+        await house.ledger.take(house.ledger.alert())
+    hangs, waits = await house.rows(deliveries, role=POLICE)
+    soon, long_ago = now() + timedelta(days=1), now() - timedelta(minutes=5)
+    async with house.ledger.db.transaction() as session:
+        await session.execute(update(deliveries).values(next_wakeup_at=soon))
+    await plant(house, waits.id, attempt_no=1, reason="retry", next_wakeup_at=long_ago)
+    assert Law.ASLEEP in await laws(house), "nobody works on this endpoint"
+    leased = {"state": "leased", "reason": None, "claim_token": uuid4()}
+    await plant(house, hangs.id, **leased, next_wakeup_at=now() + timedelta(seconds=10))
+    assert Law.ASLEEP not in await laws(house)
+    await plant(house, waits.id, attempt_no=0, reason="new")
+    assert Law.ASLEEP in await laws(house), "an immediate notice is tried at once, whoever hangs"
+
+
+async def test_the_api_shows_what_is_asleep_though_no_worker_runs(
+    worked: House, now: FrozenNow, keys: KeyRing
+) -> None:
+    now.move(timedelta(minutes=10))
+    url = worked.ledger.db.engine.url.render_as_string(hide_password=False)
+    parts = parts_for_test("notifier", url, keys, bus=MemoryBus(), now=now)
+    service = build(Settings(public_url="https://dabyl.example"), parts)
+    door, stop = listen("127.0.0.1", 0), asyncio.Event()
+    port = door.getsockname()[1]
+    serving = asyncio.create_task(run_api(service, parts, stop, [door]))
+
+    async def metrics() -> dict[str, float]:
+        page = (await client.get("/metrics")).text
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in _figures(page))}
+
+    async def is_weighed() -> dict[str, float]:
+        try:
+            found = await metrics()
+        except httpx.ConnectError:
+            return {}  # it does not listen yet
+        return found if {"dabyl_outbox_weighed_seconds", WEIGHED} <= found.keys() else {}
+
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            found = await eventually(is_weighed)
+    finally:
+        stop.set()
+        await serving
+        for close in service.close:
+            await close()
+        await parts.close()
+    assert found['dabyl_conservation_broken{law="asleep"}'] > 0
+    assert found[WEIGHED] == now().timestamp()
+    assert found['dabyl_outbox_missing{reader="casework"}'] == 0
+
+
+WEIGHED = "dabyl_conservation_weighed_seconds"
+
+
+def _figures(page: str) -> list[str]:
+    return [line for line in page.splitlines() if line.startswith("dabyl_")]
 
 
 async def test_the_operator_sees_the_balance_and_nobody_else(worked: House) -> None:
