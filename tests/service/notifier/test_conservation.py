@@ -185,7 +185,7 @@ async def test_the_api_shows_what_is_asleep_though_no_worker_runs(
 
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            found = await eventually(is_weighed)
+            found = await eventually(is_weighed, seconds=60)
     finally:
         stop.set()
         await serving
