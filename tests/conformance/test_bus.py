@@ -265,6 +265,7 @@ async def test_a_message_that_is_refused_for_ever_is_parked(rabbit: RabbitBus, b
             await asyncio.sleep(0.1)
     assert reader.calls == DELIVERY_LIMIT + 1
     assert await depth(bus_url, LANE) == 0
+    assert await rabbit.depth(PARKED) == 1, "the service sees it too"
 
     async def take(channel: aio_pika.abc.AbstractChannel) -> object:
         queue = await channel.get_queue(PARKED.name)

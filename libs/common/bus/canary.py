@@ -38,9 +38,10 @@ class QueueWatch:
         self._queues = queues
         self._seconds = seconds
         self._silent: dict[str, int] = {}
-        self._parked = meter and meter.create_gauge(
-            "dabyl.parked", description="messages that a reader refused until they were parked"
-        )
+        self._show_parked: Callable[[int], None] | None = None
+        if meter is not None:
+            told = "messages that a reader refused until they were parked"
+            self._show_parked = meter.create_gauge("dabyl.parked", description=told).set
 
     async def pass_once(self) -> dict[str, Probe]:
         """Probe each queue once; returns what came of it, by name.
@@ -48,8 +49,8 @@ class QueueWatch:
         A broker that confirms nothing at all (stopped, out of memory) is not repaired by deleting queues:
         only a queue that is silent beside others that answer is made anew.
         """
-        if self._parked is not None and (parked := await self._bus.depth(PARKED)) is not None:
-            self._parked.set(parked)
+        if self._show_parked is not None and (parked := await self._bus.depth(PARKED)) is not None:
+            self._show_parked(parked)
         found = {queue: await self._bus.probe(queue, seconds=self._seconds) for queue in await self._queues()}
         others_answer = Probe.CONFIRMED in found.values()
         for queue, probe in found.items():
