@@ -17,7 +17,7 @@ from common.db import Session
 from common.inbox import Effect, Received, Together
 from common.timing import Now
 from notifier.domain.later import LaterFact
-from notifier.service import changes, directory, facts, periods, planning, receipts
+from notifier.service import arriving, changes, directory, facts, periods, receipts
 from notifier.service.desk import Desk
 
 APPOINTED = "case_manager.appointed"
@@ -35,7 +35,7 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect | Together]:
     """What each event does here."""
 
     async def receive_alerts(session: Session, received: Sequence[Received], *, now: Now) -> None:
-        await planning.plan_alerts(session, desk, received, now=now())
+        await arriving.take_alerts(session, desk, received, now=now())
 
     async def correct_alert(session: Session, event: AlertCorrected, *, now: Now) -> None:
         await changes.correct(session, desk, event, now=now())

@@ -48,6 +48,26 @@ _CHANGE = (
 )
 
 
+_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(one) FROM unnest(CAST(:keys AS bigint[])) AS one")
+
+
+async def take_turns(session: Session, alert_ids: Collection[UUID]) -> None:
+    """Wait until nobody else plans one of these alerts, or brings a change of one that is not planned.
+
+    There is no row yet that could be locked. Until the transaction ends; in one order for all.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return  # one writer at a time
+    keys = sorted(int.from_bytes(one.bytes[:8], signed=True) for one in set(alert_ids))
+    await session.execute(_TAKE_TURNS, {"keys": keys})
+
+
+async def list_overtaking(session: Session, alert_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these alerts, planned or not, of whose changes nothing was made yet."""
+    query = select(changes.c.alert_id).where(changes.c.alert_id.in_(list(alert_ids)), text(WAITING))
+    return set((await session.scalars(query)).all())
+
+
 async def add_change(session: Session, row: Mapping[str, Any]) -> bool:
     """Keep a change; ``False`` when it was told before."""
     return await insert_ignore(session, changes, [row], ["alert_id", "kind", "no"]) == 1

@@ -96,6 +96,8 @@ def row_of(
 
 async def take_change(session: Session, desk: Desk, row: Mapping[str, Any], *, now: datetime) -> None:
     """Keep a change and let it take effect if its alert is planned; told twice it has one effect."""
+    # Whoever plans the alert right now sees the change, or we see the alert.
+    await change_rows.take_turns(session, [row["alert_id"]])
     if await change_rows.add_change(session, row):
         await settle(session, desk, row["alert_id"], now=now)
 

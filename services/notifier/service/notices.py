@@ -126,6 +126,7 @@ def write(
     traceparent: str | None,
     now: datetime,
     promised: Counter[UUID] | None = None,
+    may_claim: bool = True,
 ) -> Written:
     """Rows for new deliveries of an alert.
 
@@ -134,6 +135,7 @@ def write(
 
     Args:
         promised: places of each endpoint that this transaction has taken already.
+        may_claim: whether this process may send at all what is written here.
     """
     promised = Counter() if promised is None else promised
     written = Written([], [], [], [], {})
@@ -179,7 +181,9 @@ def write(
         row |= route_values(route, delivery, desk, now=now)
         if route is not None and route.paused_at is None:
             taken = promised[route.endpoint_id]
-            if desk.lanes.has_room(route.endpoint_id, route.concurrency, delivery.urgency, promised=taken):
+            if may_claim and desk.lanes.has_room(
+                route.endpoint_id, route.concurrency, delivery.urgency, promised=taken
+            ):
                 promised[route.endpoint_id] += 1
                 _claim(desk, delivery, row, route, notice["body"], token, written, now=now)
             else:

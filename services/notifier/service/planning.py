@@ -3,7 +3,7 @@
 import base64
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,11 +55,24 @@ class _Draft:
     row: Mapping[str, Any]
 
 
-async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received], *, now: datetime) -> None:
+async def plan_alerts(
+    session: Session,
+    desk: Desk,
+    received: Sequence[Received],
+    *,
+    unsettled: Collection[UUID] = (),
+    now: datetime,
+) -> set[UUID]:
     """Pick the edition, evaluate, resolve, and store duties, deliveries, notices and what tells the others.
 
     Many alerts at once cost little more than one: each kind of row is one statement. An alert that was
     planned before stays as it is.
+
+    Args:
+        unsettled: alerts of which nothing may be claimed yet, for a change is still to be settled.
+
+    Returns:
+        Alerts that are planned now and were not before.
     """
     events = {one.event.alert_id: one for one in received}
     places = {_place(one.event) for one in events.values()}
@@ -70,7 +83,7 @@ async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received]
     new = await alert_rows.add_alerts(session, [draft.row for draft in drafts])
     drafts = [draft for draft in drafts if draft.event.alert_id in new]
     if not drafts:
-        return
+        return set()
     for draft in drafts:
         if draft.excluded:
             alert_id, marks = draft.event.alert_id, [each.mark for each in draft.excluded]
@@ -79,7 +92,10 @@ async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received]
     agencies = {d.agency for draft in drafts for d in draft.planned.deliveries if d.agency is not None}
     routes = await find_routes(session, agencies, now=now)
     promised: Counter[UUID] = Counter()
-    by_draft = [_write(desk, draft, routes, promised, now=now) for draft in drafts]
+    by_draft = [
+        _write(desk, draft, routes, promised, may_claim=draft.event.alert_id not in unsettled, now=now)
+        for draft in drafts
+    ]
     await obligation_rows.add_obligations(
         session,
         [
@@ -118,6 +134,7 @@ async def plan_alerts(session: Session, desk: Desk, received: Sequence[Received]
     )
     for draft in drafts:
         _log(draft)
+    return {draft.event.alert_id for draft in drafts}
 
 
 async def _draft(
@@ -167,7 +184,13 @@ def _place(event: AlertReceived) -> str:
 
 
 def _write(
-    desk: Desk, draft: _Draft, routes: Mapping[UUID, Route], promised: Counter[UUID], *, now: datetime
+    desk: Desk,
+    draft: _Draft,
+    routes: Mapping[UUID, Route],
+    promised: Counter[UUID],
+    *,
+    may_claim: bool,
+    now: datetime,
 ) -> Written:
     written = write(
         desk,
@@ -178,6 +201,7 @@ def _write(
         traceparent=draft.traceparent,
         now=now,
         promised=promised,
+        may_claim=may_claim,
     )
     if _is_clustered(draft):
         # Its alarm is a step of the hub's ladder; the next one goes on from there.
