@@ -26,6 +26,7 @@ from common.bus.management import Unseen
 from common.bus.provisioning import BrokerAway, apply, apply_report, check, check_report, keep
 from common.bus.rabbit import RabbitBus
 from common.bus.topology import event_queue, fixed_queues
+from common.cancelling import is_asked
 from common.contracts import REGISTRY
 from common.db import is_away
 from common.health import database_answers, health_router, holds_keys
@@ -49,6 +50,10 @@ EVENTS_IN_HAND = 64
 """As many as share a transaction. Not more: a process that dies again and again spends their limit."""
 COLLECT_AFTER = (10_000, 20, 20)
 """Python's own 700 lets the collector look at the rows of every batch while they are in use."""
+
+
+class EndedTooSoon(Exception):
+    """A part of the process ended although nobody had asked it to stop."""
 
 
 class _Server(uvicorn.Server):
@@ -77,10 +82,13 @@ async def serve(app: FastAPI, stop: asyncio.Event, sockets: Sequence[socket.sock
     serving = asyncio.create_task(server.serve(sockets=list(sockets)))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    is_too_soon = not stop.is_set()
     server.should_exit = True
     stopping.cancel()
     stop.set()
     await serving
+    if is_too_soon:
+        raise EndedTooSoon
 
 
 def settle_heap() -> None:
@@ -186,7 +194,9 @@ async def _by_time(job: Job, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await job.run()
-        except Exception as error:  # noqa: BLE001  # a job that fails once must come back next time
+        except (Exception, asyncio.CancelledError) as error:  # one that fails once must come back next time
+            if isinstance(error, asyncio.CancelledError) and is_asked():
+                raise
             log.warning("job_failed", job=job.name, error_type=type(error).__name__)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(job.every.total_seconds()):
@@ -194,16 +204,26 @@ async def _by_time(job: Job, stop: asyncio.Event) -> None:
 
 
 async def _together(stop: asyncio.Event, *work: object) -> None:
-    """Run side by side; when one ends or fails, the others are asked to stop too."""
+    """Run side by side; when one ends or fails, the others are asked to stop too.
+
+    Raises:
+        EndedTooSoon: one ended, or was cancelled, that nobody had asked to.
+    """
     tasks = [asyncio.ensure_future(one) for one in work]  # type: ignore[call-overload]  # coroutines and futures alike
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        is_too_soon = not stop.is_set()
     finally:
         stop.set()
         done = await asyncio.gather(*tasks, return_exceptions=True)
     for outcome in done:
         if isinstance(outcome, Exception):
+            log.error("part_failed", error_type=type(outcome).__name__)
             raise outcome
+    # Quietly, the process would leave with 0: it would look as if it had been asked to.
+    if is_too_soon:
+        log.error("part_failed", error_type=EndedTooSoon.__name__)
+        raise EndedTooSoon
 
 
 def worker_health(parts: Parts) -> FastAPI:

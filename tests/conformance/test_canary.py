@@ -137,3 +137,34 @@ async def test_a_queue_whose_node_died_right_after_its_birth_serves_again(own_br
     await bring(bus, wake_up, seconds=30)
     await reader.until_taken(wake_up, seconds=30)
     await bus.close()
+
+
+class _Lost:
+    """A link whose reader ended while a probe waited for its confirm: the client cancels what waits."""
+
+    def __init__(self) -> None:
+        self.lost = asyncio.Event()
+        self.confirm: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def probe(self, _queue: Queue, _message: aio_pika.Message) -> None:
+        await self.confirm
+
+
+async def test_a_probe_whose_connection_goes_finds_the_broker_away() -> None:
+    bus = RabbitBus("amqp://nobody@127.0.0.1:1/")
+    link = _Lost()
+    bus._link = link  # type: ignore[assignment]  # all of a link that a probe looks at
+    probing = asyncio.create_task(bus.probe(LANE))
+    await asyncio.sleep(0)
+    link.confirm.set_exception(asyncio.CancelledError())
+    assert await probing is Probe.AWAY
+
+
+async def test_a_probe_that_is_asked_to_end_ends() -> None:
+    bus = RabbitBus("amqp://nobody@127.0.0.1:1/")
+    bus._link = _Lost()  # type: ignore[assignment]  # see above
+    probing = asyncio.create_task(bus.probe(LANE))
+    await asyncio.sleep(0)
+    probing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probing

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from common.keys import KeyRing
 from common.parts import Job, Service
-from common.runtime import run_worker
+from common.runtime import EndedTooSoon, run_worker
 from common.testing import parts_for_test
 
 LIBS = str(Path(__file__).parents[2] / "libs")
@@ -180,7 +180,11 @@ async def test_another_role_is_explained(tmp_path: Path) -> None:
     assert b"api|worker|migrate" in error
 
 
-async def test_a_job_that_fails_is_run_again_and_stops_nobody(tmp_path: Path, keys: KeyRing) -> None:
+@pytest.mark.parametrize("failure", [RuntimeError, asyncio.CancelledError])
+async def test_a_job_that_fails_is_run_again_and_stops_nobody(
+    tmp_path: Path, keys: KeyRing, failure: type[BaseException]
+) -> None:
+    """Cancelled because a connection went, and not because somebody asked it to end, it failed."""
     parts = parts_for_test("intake", f"sqlite+aiosqlite:///{tmp_path}/a.db", keys)
     runs, others = 0, 0
     stop = asyncio.Event()
@@ -190,7 +194,7 @@ async def test_a_job_that_fails_is_run_again_and_stops_nobody(tmp_path: Path, ke
         runs += 1
         if runs == 3:
             stop.set()
-        raise RuntimeError
+        raise failure
 
     async def background(stopping: asyncio.Event) -> None:
         nonlocal others
@@ -206,4 +210,27 @@ async def test_a_job_that_fails_is_run_again_and_stops_nobody(tmp_path: Path, ke
         await run_worker(service, parts, stop)
     assert runs >= 3
     assert others == 1
+    await parts.close()
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_a_part_that_ends_though_nobody_asked_it_to_is_a_failure_of_the_process(
+    tmp_path: Path, keys: KeyRing, is_cancelled: bool
+) -> None:
+    """With exit code 0 it would look as if somebody had stopped it."""
+    parts = parts_for_test("intake", f"sqlite+aiosqlite:///{tmp_path}/a.db", keys)
+
+    async def ends(_stop: asyncio.Event) -> None:
+        if is_cancelled:
+            raise asyncio.CancelledError
+
+    async def nothing() -> None:
+        pass
+
+    app = FastAPI()
+    app.state.inbox = type("NoInbox", (), {"forget_old": staticmethod(nothing)})()
+    service = Service("intake", app, background=[ends])
+    async with asyncio.timeout(10):
+        with pytest.raises(EndedTooSoon):
+            await run_worker(service, parts, asyncio.Event())
     await parts.close()

@@ -21,6 +21,7 @@ from common.bus.canary import QueueWatch
 from common.bus.management import Stock, Unseen, look
 from common.bus.rabbit import RabbitBus, addresses
 from common.bus.topology import EXCHANGE_KINDS, Exchange
+from common.cancelling import is_asked
 from common.telemetry import log
 
 CONNECT_SECONDS = 5
@@ -192,7 +193,9 @@ async def keep(bus: RabbitBus, queues: Queues, stop: asyncio.Event) -> None:
                 whole_at = loop.time() + WHOLE_EVERY.total_seconds()
                 await bus.declare_again()
                 await watch.pass_once()
-        except Exception as error:  # noqa: BLE001  # no database, no broker: the next pass does it
+        except (Exception, asyncio.CancelledError) as error:  # no database, no broker: the next pass does it
+            if isinstance(error, asyncio.CancelledError) and is_asked():
+                raise
             log.warning("topology_not_kept", error_type=type(error).__name__)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(NEW_LANES_EVERY.total_seconds()):

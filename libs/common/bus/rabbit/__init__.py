@@ -18,6 +18,7 @@ from common.bus import CANARY_HEADER, Consumer, Message, Probe, Queue
 from common.bus.rabbit.link import FAILURES, Link, NoChannelLeft, TopologyMissing
 from common.bus.rabbit.subscription import RabbitSubscription
 from common.bus.topology import PARKED, Exchange, event_queue, readers_of
+from common.cancelling import lost_with_connection
 from common.telemetry import log
 
 _NEXT_ADDRESS = re.compile(r",(?=amqps?://)")
@@ -118,8 +119,9 @@ class RabbitBus:
             message_id="canary",
         )
         try:
-            async with asyncio.timeout(seconds):
-                await link.probe(queue, canary)
+            with lost_with_connection():
+                async with asyncio.timeout(seconds):
+                    await link.probe(queue, canary)
         except (PublishError, DeliveryError):
             return Probe.REFUSED
         except TimeoutError:
@@ -148,8 +150,9 @@ class RabbitBus:
         if link is None or link.lost.is_set():
             return
         try:
-            async with asyncio.timeout(_STEP_SECONDS):
-                await link.delete(queue)
+            with lost_with_connection():
+                async with asyncio.timeout(_STEP_SECONDS):
+                    await link.delete(queue)
         except FAILURES:
             link.lost.set()  # not even that works: everything is built again on a new connection
             return
@@ -168,30 +171,25 @@ class RabbitBus:
             return False  # the other readers' queues would confirm it, and this one would never hear
         mandatory = message.exchange is Exchange.LANES or bool(readers)
         try:
-            async with asyncio.timeout(seconds):
-                await link.exchanges[message.exchange].publish(
-                    aio_pika.Message(
-                        message.body,
-                        message_id=message.id,
-                        content_type="application/cloudevents+json",
-                        # The default is transient: lost with the broker process even in a durable queue.
-                        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                        headers=dict(message.headers),
-                    ),
-                    routing_key=message.key,
-                    mandatory=mandatory,
-                    timeout=seconds,
-                )
+            with lost_with_connection():  # a channel that closes cancels what waits for its confirms
+                async with asyncio.timeout(seconds):
+                    await link.exchanges[message.exchange].publish(
+                        aio_pika.Message(
+                            message.body,
+                            message_id=message.id,
+                            content_type="application/cloudevents+json",
+                            # The default is transient: lost with the broker process even in a durable queue.
+                            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                            headers=dict(message.headers),
+                        ),
+                        routing_key=message.key,
+                        mandatory=mandatory,
+                        timeout=seconds,
+                    )
         except PublishError:
             self._restore_queues_for(link, message)
             return False
         except (DeliveryError, *FAILURES):
-            return False
-        except asyncio.CancelledError:
-            # A channel that closes cancels what waits for its confirms: that is an answer, not our end.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
             return False
         return True
 
@@ -236,8 +234,9 @@ class RabbitBus:
     async def _complete(self, link: Link) -> None:
         """Bring a link up to what is remembered; a failure gives it up, and the loop builds the next."""
         try:
-            async with link.building:
-                await self._build(link)
+            with lost_with_connection():
+                async with link.building:
+                    await self._build(link)
         except FAILURES:
             link.lost.set()
 
@@ -319,12 +318,13 @@ class RabbitBus:
         while not self._is_closing:
             link = Link(self._urls[self._turn % len(self._urls)], declares=self._declares)
             try:
-                async with link.building:
-                    async with asyncio.timeout(_STEP_SECONDS):
-                        await link.open()
-                    await self._build(link, only_events=True)
-                    self._link = link  # events go their way while lanes are still being built
-                    await self._build(link)
+                with lost_with_connection():
+                    async with link.building:
+                        async with asyncio.timeout(_STEP_SECONDS):
+                            await link.open()
+                        await self._build(link, only_events=True)
+                        self._link = link  # events go their way while lanes are still being built
+                        await self._build(link)
                 self._ready.set()
                 failures = 0
                 log.info("broker_connected")

@@ -11,6 +11,7 @@ from yarl import URL
 
 from common.bus import Queue
 from common.bus.topology import EXCHANGE_KINDS, Exchange
+from common.cancelling import lost_with_connection
 from common.telemetry import log
 
 POLITE_SECONDS = 2.0
@@ -81,7 +82,7 @@ class Link:
             exchange = await channel.get_exchange(str(queue.exchange), ensure=False)
             await exchange.publish(message, routing_key=queue.canary_key, mandatory=True)
         finally:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception), lost_with_connection():
                 async with asyncio.timeout(POLITE_SECONDS):
                     await channel.close()
 
@@ -147,7 +148,7 @@ class Link:
     async def close(self) -> None:
         """Disconnect, politely but not for long."""
         for connection in reversed(self._connections):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception), lost_with_connection():
                 async with asyncio.timeout(POLITE_SECONDS):
                     await connection.close()
 

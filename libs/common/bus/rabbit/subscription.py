@@ -10,6 +10,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from common.bus import Consumer, Message, Queue, Transient
 from common.bus.rabbit.link import FAILURES, POLITE_SECONDS, Link
 from common.bus.topology import Exchange
+from common.cancelling import lost_with_connection
 from common.telemetry import log
 
 _DRAIN_SECONDS = 10.0
@@ -50,14 +51,14 @@ class RabbitSubscription:
         """Leave a channel whose consumer is gone; what it still held comes again."""
         channel, self._channel, self.link = self._channel, None, None
         if channel is not None:
-            with contextlib.suppress(*FAILURES):
+            with contextlib.suppress(*FAILURES), lost_with_connection():
                 async with asyncio.timeout(POLITE_SECONDS):
                     await channel.close()
 
     async def cancel(self) -> None:
         """Take no more messages; finish those in hand."""
         self.is_cancelled = True
-        with contextlib.suppress(*FAILURES):
+        with contextlib.suppress(*FAILURES), lost_with_connection():
             async with asyncio.timeout(POLITE_SECONDS):
                 if self._stop:
                     await self._stop()
@@ -85,7 +86,7 @@ class RabbitSubscription:
             headers={key: str(value) for key, value in incoming.headers.items()},
         )
         if message.is_canary:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception), lost_with_connection():
                 await incoming.ack()
             return
         while True:
@@ -100,10 +101,10 @@ class RabbitSubscription:
                 log.exception("message_refused", queue=self.queue.name, event_type=message.key)
                 await asyncio.sleep(self._pause)
                 # reject, never nack: from 4.3 on a nack no longer counts and would loop for ever.
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(Exception), lost_with_connection():
                     await incoming.reject(requeue=True)
                 return
             else:
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(Exception), lost_with_connection():
                     await incoming.ack()
                 return
