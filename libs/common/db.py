@@ -5,6 +5,8 @@ door answers; nobody inside commits. Hooks given to ``after_commit`` run only on
 """
 
 import asyncio
+import os
+import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -45,6 +47,12 @@ _PUT_OFF = "put_off"
 
 IDLE_SECONDS = 0.5
 """A connection that rested longer is looked at before it is used."""
+
+
+CONNECT_SECONDS = 10
+SILENT_SECONDS = 20
+"""A server whose machine does not even acknowledge for so long is gone, whatever was asked of it."""
+_ASK_EVERY = 5
 
 
 def after_commit(session: Session, hook: Callable[[], None]) -> None:
@@ -102,6 +110,7 @@ class Database:
             # No overflow: it is closed when it is given back, and the next one costs a server process, a
             # handshake and an SSL context.
             options |= {"pool_size": pool_size, "max_overflow": 0, "pool_use_lifo": True}
+            options["connect_args"] = {"timeout": CONNECT_SECONDS}
         clock = StoreClock()
         # A file is on the machine whose clock it goes by.
         self.now: Now = utc_now if self.is_sqlite else clock
@@ -193,6 +202,7 @@ def _look_at_idle(engine: AsyncEngine, clock: StoreClock) -> None:
 
     def connected(connection: Any, _record: Any) -> None:
         try:
+            _notice_silence(connection.driver_connection)
             ask(connection)
         except Exception as error:
             raise dialect.loaded_dbapi.OperationalError("lost at its first question") from error
@@ -211,6 +221,27 @@ def _look_at_idle(engine: AsyncEngine, clock: StoreClock) -> None:
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "checkin", used)
     event.listen(engine.sync_engine, "checkout", look)
+
+
+def _notice_silence(driver: Any) -> None:
+    """Let the kernel end a connection whose other end vanished without a word: the driver waits for ever.
+
+    No limit on statements: as long as its machine acknowledges, a long one may take its time.
+    """
+    # The driver has no public way to its socket, and the loop's own object takes no options.
+    number = driver._transport.get_extra_info("socket").fileno()  # noqa: SLF001  # see above
+    with socket.socket(fileno=os.dup(number)) as same:
+        if same.family not in (socket.AF_INET, socket.AF_INET6):
+            return
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_KEEPIDLE", _ASK_EVERY),
+            ("TCP_KEEPINTVL", _ASK_EVERY),
+            ("TCP_KEEPCNT", SILENT_SECONDS // _ASK_EVERY - 1),
+            ("TCP_USER_TIMEOUT", SILENT_SECONDS * 1000),
+        ):
+            if hasattr(socket, name):  # not every system has all of them
+                same.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

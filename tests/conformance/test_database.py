@@ -1,6 +1,8 @@
 """The two doors to the database, on SQLite and PostgreSQL."""
 
 import asyncio
+import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +18,7 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Uuid, inser
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from common.db import NAMING, Database, Session, after_commit, insert_ignore
+from common.db import NAMING, SILENT_SECONDS, Database, Session, after_commit, insert_ignore
 from common.http import Reading, Tx, create_app
 from common.keys import KeyRing
 from common.migrating import SchemaNotOurs, upgrade
@@ -410,6 +412,26 @@ async def test_what_old_processes_do_not_bear_waits_until_it_is_asked_for(
 
 
 @pytest.mark.real
+async def test_a_server_that_vanishes_without_a_word_is_noticed_by_the_kernel(
+    publisher: Database, db_kind: str
+) -> None:
+    """Nothing else would end a statement that nobody will answer: neither driver nor loop has a limit."""
+    if db_kind != "postgres":
+        pytest.skip("a file has no connection that could fall silent")
+    async with publisher.engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        number = raw.driver_connection._transport.get_extra_info("socket").fileno()
+        with socket.socket(fileno=os.dup(number)) as same:
+            if same.family == socket.AF_UNIX:
+                pytest.fail("this server is reached without TCP: the test says nothing")
+            assert same.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            asked = [same.getsockopt(socket.IPPROTO_TCP, one) for one in (
+                socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT
+            )]  # fmt: skip
+        assert asked == [5, 5, 3, SILENT_SECONDS * 1000]
+
+
 async def test_on_postgresql_it_is_the_servers_time(
     own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
