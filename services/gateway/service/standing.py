@@ -122,7 +122,9 @@ class Standings:
             self._away_until = self._now() + PAUSE
             log.warning("standing_unknown", error_type=type(error).__name__)
             return last
-        if record is not None and record.is_retired(now) and not (last and last.is_retired(now)):
+        # Entered ahead, it was seen before it held: what counts is whether it held when we asked last.
+        was_retired = before is not None and last is not None and last.is_retired(before.asked_at)
+        if record is not None and record.is_retired(now) and not was_retired:
             async with self._db.transaction() as session:
                 await clients.retire_agency(session, agency_id, now=now)
             log.info("agency_retired")

@@ -109,6 +109,19 @@ async def test_a_retirement_that_lies_ahead_changes_nothing_yet(house: House) ->
     assert (await grant(house, client)).status_code == 401
 
 
+async def test_a_retirement_that_was_entered_ahead_ends_the_access_for_good_when_its_day_comes(
+    house: House,
+) -> None:
+    """Not only as long as registry answers, and not only at the door that heard it."""
+    client = await a_client(house)
+    registry_says(house, retired_at=(house.now() + timedelta(minutes=10)).isoformat())
+    assert (await grant(house, client)).status_code == 200
+    house.now.move(timedelta(minutes=10))
+    assert (await grant(house, client)).status_code == 401
+    await away(house)
+    assert (await grant(house, client)).status_code == 401
+
+
 async def test_the_next_token_carries_what_is_held_now_and_an_old_one_no_more_than_that(house: House) -> None:
     registry_says(house, mandates=HELD)
     client = await a_client(house)
