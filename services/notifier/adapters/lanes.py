@@ -96,20 +96,22 @@ class BusLanes:
 
     async def _announce(self) -> None:
         await asyncio.sleep(COALESCE_SECONDS)
-        waiting, self._waiting = self._waiting, {}
-        messages = [
-            Message(
-                id=str(new_id()),
-                exchange=Exchange.LANES,
-                key=str(endpoint_id),
-                body=json.dumps(
-                    {"deliveries": [str(one) for one in ids[start : start + IDS_A_MESSAGE]]}
-                ).encode(),
-            )
-            for endpoint_id, ids in waiting.items()
-            for start in range(0, len(ids), IDS_A_MESSAGE)
-        ]
-        confirmed = await self._bus.publish(messages)
-        if not all(confirmed):
-            # Workers find the rows within a second without it.
-            log.info("wakeups_not_confirmed", count=confirmed.count(False))
+        # What comes while we publish finds us at work, and is left to us.
+        while self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            messages = [
+                Message(
+                    id=str(new_id()),
+                    exchange=Exchange.LANES,
+                    key=str(endpoint_id),
+                    body=json.dumps(
+                        {"deliveries": [str(one) for one in ids[start : start + IDS_A_MESSAGE]]}
+                    ).encode(),
+                )
+                for endpoint_id, ids in waiting.items()
+                for start in range(0, len(ids), IDS_A_MESSAGE)
+            ]
+            confirmed = await self._bus.publish(messages)
+            if not all(confirmed):
+                # Workers find the rows within a second without it.
+                log.info("wakeups_not_confirmed", count=confirmed.count(False))

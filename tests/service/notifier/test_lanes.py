@@ -119,3 +119,32 @@ async def test_an_unreadable_wakeup_is_dropped_and_spoils_nothing(live: Ledger, 
         for key, body in (("x", b"{}"), (str(new_id()), b"[]"), (str(new_id()), b'{"deliveries": ["x"]}')):
             await lanes._receive(Message("1", Exchange.LANES, key, body))
     assert lane_queue("a").keys == ("a",)
+
+
+class _Slow(MemoryBus):
+    """A bus whose confirm of the first message takes as long as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[str] = []
+        self.confirms = asyncio.Event()
+
+    async def publish(self, messages: Any, *, seconds: float = 2.0) -> list[bool]:
+        self.published += [one.key for one in messages]
+        await self.confirms.wait()
+        return await super().publish(messages, seconds=seconds)
+
+
+async def test_a_wake_up_that_comes_while_others_are_published_is_announced_too() -> None:
+    bus = _Slow()
+    lanes = BusLanes(bus, NoLanes())
+    first, second = new_id(), new_id()
+
+    async def is_published(lane: UUID) -> bool:
+        return str(lane) in bus.published
+
+    lanes.wake({first: [new_id()]})
+    await eventually(lambda: is_published(first))
+    lanes.wake({second: [new_id()]})
+    bus.confirms.set()
+    await eventually(lambda: is_published(second), seconds=5)
