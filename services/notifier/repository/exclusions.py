@@ -151,6 +151,12 @@ async def list_exclusions(session: Session, alert_id: UUID) -> list[Stored]:
     return [Stored(*tuple(row)) for row in rows]
 
 
+async def lock_exclusions(session: Session, alert_id: UUID) -> list[Stored]:
+    """Every exclusion of an alert, locked in one order: as it is when nobody else changes it any more."""
+    query = select(*_STORED).where(exclusions.c.alert_id == alert_id).order_by(exclusions.c.mark)
+    return [Stored(*tuple(row)) for row in (await session.execute(query.with_for_update())).all()]
+
+
 async def list_marks(session: Session, alert_ids: Collection[UUID]) -> list[tuple[UUID, str]]:
     """What is in force, each with the alert for which it was said."""
     found = await session.execute(

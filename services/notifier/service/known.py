@@ -24,7 +24,7 @@ async def note_known(session: Session, times: Mapping[UUID, datetime], what: str
         at = times[sent.delivery_id]
         if what == "transmitted_at":
             await exclusion_rows.note_transmitted(session, sent.delivery_id, at)
-        for stored in await exclusion_rows.list_exclusions(session, sent.alert_id):
+        for stored in await exclusion_rows.lock_exclusions(session, sent.alert_id):
             if stored.state != "in_force":
                 continue
             others = [each for each in stored.known if each.get("delivery") != str(sent.delivery_id)]

@@ -3,9 +3,10 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import insert
 
 from common.ids import pairwise
 from common.telemetry import Telemetry
@@ -13,6 +14,7 @@ from common.testing import FrozenNow
 from notifier.models import attempts, deliveries, exclusions
 from notifier.repository.exclusions import list_superiors
 from notifier.service import clocks, escalation, lane
+from notifier.service.known import note_known
 from tests.factories.notifier import Ledger, eventually, hanging, honest, receiving, working
 from tests.service.notifier.test_clocks import open_role
 
@@ -185,3 +187,29 @@ async def test_a_body_above_that_is_shut_out_while_it_is_being_told_is_not_told(
     told = [row for row in await rows_of(ledger, deliveries) if row.agency_id == above]
     assert told, "it was being told"
     assert {row.state for row in told} == {"cancelled"}
+
+
+async def test_two_who_got_hold_of_it_all_the_same_are_both_on_record(ledger: Ledger, db_kind: str) -> None:
+    """Two workers write at the same moment what somebody shut out got: none takes the other's entry away."""
+    if db_kind != "postgres":
+        pytest.skip("SQLite has one writer: none of the two can read while the other one writes")
+    alert = ledger.alert()
+    await ledger.take(alert)
+    await raise_directly(ledger, UUID(str(alert.alert_id)), POLICE)
+    police = ledger.agencies[POLICE]
+    first = next(row for row in await rows_of(ledger, deliveries) if row.agency_id == police)
+    async with ledger.db.transaction() as session:
+        other = {**first._mapping, "id": uuid4(), "rung": 1, "escalates_id": first.id}
+        await session.execute(insert(deliveries).values(**other))
+
+    async def note(delivery_id: UUID) -> None:
+        async with ledger.db.transaction() as session:
+            await note_known(session, {delivery_id: ledger.now()}, "opened_at", now=ledger.now())
+
+    async with ledger.db.transaction() as session:
+        await note_known(session, {first.id: ledger.now()}, "opened_at", now=ledger.now())
+        noting = asyncio.create_task(note(other["id"]))
+        await asyncio.sleep(1)
+    await noting
+    [stored] = await rows_of(ledger, exclusions)
+    assert {each["delivery"] for each in stored.known} >= {str(first.id), str(other["id"])}
