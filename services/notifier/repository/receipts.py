@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 
 from common.db import Session, insert_ignore
 from notifier.domain.delivery import Fact, State, states_before
@@ -146,6 +146,11 @@ async def find_receipt(session: Session, delivery_id: UUID) -> tuple[str, bytes]
 async def add_receipt(session: Session, row: Mapping[str, Any]) -> bool:
     """Store the receipt; ``False`` when one is there already."""
     return await insert_ignore(session, receipts, [row], ["delivery_id"]) == 1
+
+
+async def drop_receipt(session: Session, delivery_id: UUID) -> None:
+    """Take back the receipt that this transaction has just stored."""
+    await session.execute(delete(receipts).where(receipts.c.delivery_id == delivery_id))
 
 
 async def add_read_out(session: Session, row: Mapping[str, Any]) -> None:

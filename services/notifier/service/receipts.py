@@ -153,6 +153,8 @@ async def record_receipt(
         # Another way of the same ladder was answered first; this answer is kept beside it.
         found_again = await receipt_rows.find_addressed(session, addressed.delivery_id)
         if found_again is None or not _is_answered(found_again):
+            # The door commits for the sake of security events: what is refused must not stay with them.
+            await receipt_rows.drop_receipt(session, addressed.delivery_id)
             raise ReceiptNotPossible
     await add_acts(
         session,

@@ -18,6 +18,7 @@ from common.testing import FrozenNow
 from notifier.domain.delivery import Outcome
 from notifier.domain.escalation import Rung
 from notifier.models import deliveries, escalations, notices, obligations, receipts, security_events
+from notifier.repository import receipts as receipt_rows
 from tests.factories.notifier import T0, a_receipt
 from tests.service.notifier.conftest import House
 from tests.service.notifier.test_redriving import try_once
@@ -424,3 +425,26 @@ async def test_two_clients_one_of_which_crashes_and_one_receipt(house: House) ->
     foreign = house.as_agency("psych_support_centre")
     assert (await answer(house, delivery, given[0], foreign)).status_code == 404
     assert len(await house.rows(receipts)) == 1
+
+
+async def test_a_receipt_that_is_refused_is_not_stored(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The delivery is cancelled between look and answer; a repeat must not be told otherwise."""
+    delivery, body = await addressed(house)
+    original = receipt_rows.add_receipt
+
+    async def add_and_be_overtaken(session: Any, row: Any) -> bool:
+        added = await original(session, row)
+        await session.execute(
+            update(deliveries)
+            .where(deliveries.c.id == delivery)
+            .values(state="cancelled", reason=None, next_wakeup_at=None)
+        )
+        return added
+
+    monkeypatch.setattr(receipt_rows, "add_receipt", add_and_be_overtaken)
+    refused = await answer(house, delivery, a_receipt(delivery, body), house.as_agency(POLICE))
+    assert refused.status_code == 409, refused.text
+    monkeypatch.undo()
+    assert await house.rows(receipts) == []
+    again = await answer(house, delivery, a_receipt(delivery, body), house.as_agency(POLICE))
+    assert again.status_code == 409
