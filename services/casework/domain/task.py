@@ -95,9 +95,20 @@ class Task:
         return State.WAIVED if self.facts.waived_at is not None else self.copy.state
 
     @property
+    def breached_at(self) -> datetime | None:
+        """When the formal limit passed; stays so when the duty is met afterwards.
+
+        Done before the limit and heard of after it there was no breach, in whatever order we are told.
+        """
+        met_at, limit = self.facts.met_at, self.copy.breach_at
+        return (
+            None if met_at is not None and limit is not None and met_at <= limit else self.facts.breached_at
+        )
+
+    @property
     def is_late(self) -> bool:
-        """The formal limit passed; stays so when the duty is met afterwards."""
-        return self.facts.breached_at is not None
+        """Whether the formal limit passed."""
+        return self.breached_at is not None
 
     def with_copy(self, copy: Copy) -> "Task":
         """After one more copy."""

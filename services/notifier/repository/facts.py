@@ -1,6 +1,6 @@
 """Facts that came after the alert."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,11 +53,20 @@ async def list_facts(session: Session, alert_id: UUID) -> list[Kept]:
     ]
 
 
-async def mark_applied(session: Session, alert_id: UUID, *, at: datetime) -> None:
-    """What was new has had its effect; the alert must be locked."""
-    await session.execute(
-        update(later_facts).where(later_facts.c.alert_id == alert_id, text(UNAPPLIED)).values(applied_at=at)
-    )
+async def mark_applied(session: Session, alert_id: UUID, applied: Collection[Kept], *, at: datetime) -> None:
+    """These have had their effect; one that was told since they were listed has not. Locks: the alert's."""
+    for each in applied:
+        if each.is_new:
+            await session.execute(
+                update(later_facts)
+                .where(
+                    later_facts.c.alert_id == alert_id,
+                    later_facts.c.evidence_id == each.fact.id,
+                    later_facts.c.code == each.fact.code,
+                    text(UNAPPLIED),
+                )
+                .values(applied_at=at)
+            )
 
 
 async def list_waiting(session: Session, *, limit: int, among: Among = ALL) -> list[UUID]:

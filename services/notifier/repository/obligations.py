@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, and_, or_, select, update
+from sqlalchemy import Executable, and_, case, null, or_, select, update
 
 from common.bulk import Rows, insert_later
 from common.db import Session, lock_due
@@ -104,16 +104,37 @@ async def add_obligations(session: Session, rows: Sequence[Mapping[str, Any]]) -
     insert_later(session, obligations, rows)
 
 
-async def meet_carried(
-    session: Session, met_at: Mapping[UUID, datetime]
-) -> list[tuple[UUID, UUID, datetime]]:
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A duty that was met."""
+
+    id: UUID
+    alert_id: UUID
+    at: datetime
+    breach_at: datetime | None
+    breach_reason: str | None
+
+    @property
+    def is_lifted(self) -> bool:
+        """It had been taken for breached, and was met in time."""
+        return self.breach_reason is not None and self.breach_at is not None and self.at <= self.breach_at
+
+
+async def meet_carried(session: Session, met_at: Mapping[UUID, datetime]) -> list[Met]:
     """Meet the notice duties that these deliveries carry, as of their transmission.
 
-    Returns:
-        Obligation, alert and time of each.
+    A breach that was written before we heard that the limit was kept is none.
     """
     result = await _SENT.execute(session, _meet, list(met_at.items()))
-    return [(row[0], row[1], row[2]) for row in result.all()]
+    met = [Met(*row) for row in result.all()]
+    lifted = [each.id for each in met if each.is_lifted]
+    if lifted:
+        await session.execute(
+            update(obligations)
+            .where(obligations.c.id.in_(lifted))
+            .values(breach_owner_id=None, breach_reason=None)
+        )
+    return met
 
 
 _SENT = Rows("sent", deliveries.c.id, deliveries.c.transmitted_at)
@@ -129,8 +150,21 @@ def _meet(dialect: str) -> Executable:
             obligations.c.kind == "notice",
             obligations.c.state.in_(UNMET),
         )
-        .values(state="met", met_at=sent.c.transmitted_at, next_check_at=None)
-        .returning(obligations.c.id, obligations.c.alert_id, obligations.c.met_at)
+        .values(
+            state="met",
+            met_at=sent.c.transmitted_at,
+            next_check_at=None,
+            breached_at=case(
+                (sent.c.transmitted_at <= obligations.c.breach_at, null()), else_=obligations.c.breached_at
+            ),
+        )
+        .returning(
+            obligations.c.id,
+            obligations.c.alert_id,
+            obligations.c.met_at,
+            obligations.c.breach_at,
+            obligations.c.breach_reason,
+        )
     )
 
 

@@ -45,6 +45,7 @@ class _Meeting:
     row: Row
     by: LaterFact
     is_breach: bool
+    is_lifted: bool
 
 
 async def take_fact(
@@ -125,7 +126,7 @@ async def settle(session: Session, desk: Desk, alert_id: UUID, *, now: datetime)
     kept = await fact_rows.list_facts(session, alert_id)
     await _open(session, desk, alert, kept, now=now)
     await _meet(session, desk, alert, kept, now=now)
-    await fact_rows.mark_applied(session, alert_id, at=now)
+    await fact_rows.mark_applied(session, alert_id, kept, at=now)
 
 
 async def _open(
@@ -184,7 +185,10 @@ async def _bring_forward(session: Session, desk: Desk, edition: Edition, row: Ro
 async def _meet(
     session: Session, desk: Desk, alert: AlertRow, kept: Sequence[Kept], *, now: datetime
 ) -> None:
-    """Meet what the facts meet, as of when they happened; a duty met late is breached, and stays so."""
+    """Meet what the facts meet, as of when they happened; a duty met late is breached, and stays so.
+
+    What was taken for breached because we heard late of an act done in time is not.
+    """
     facts = standing(each.fact for each in kept)
     actors = {each.fact.id: each.actor for each in kept}
     superseded = {each.fact.id for each in kept} - {fact.id for fact in facts}
@@ -195,7 +199,8 @@ async def _meet(
         if by is not None and _counts(row, by, superseded):
             late = row.breach_at is not None and by.at > row.breach_at
             # Whoever never got the information is not in breach: its clock has not begun.
-            found.append(_Meeting(row, by, late and row.breached_at is None and row.state != "pending"))
+            is_breach = late and row.breached_at is None and row.state != "pending"
+            found.append(_Meeting(row, by, is_breach, is_lifted=not late and row.breached_at is not None))
     for each in found:
         values: dict[str, Any] = {
             "state": "met",
@@ -206,6 +211,8 @@ async def _meet(
         }
         if each.is_breach:
             values |= {"breached_at": each.row.breach_at, **marks(each.row)}
+        if each.is_lifted:  # done before the limit and heard of after it: then there was no breach
+            values |= dict.fromkeys(("breached_at", *marks(each.row)))
         await obligation_rows.set_obligation(session, each.row.id, values)
     await _tell(session, alert, found, actors, now=now)
 
@@ -247,6 +254,17 @@ async def _tell(
             *(
                 act("duty.breached", at=now, alert_id=alert.id, subject_id=row.id, rule=row.rule)
                 for row in breached
+            ),
+            *(
+                act(
+                    "duty.breach_lifted",
+                    at=now,
+                    alert_id=alert.id,
+                    subject_id=each.row.id,
+                    rule=each.row.rule,
+                )
+                for each in found
+                if each.is_lifted
             ),
             *(
                 act(

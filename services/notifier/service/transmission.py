@@ -30,6 +30,7 @@ from notifier.domain.territory import region_of
 from notifier.repository import ladders as ladder_rows
 from notifier.repository import obligations as obligation_rows
 from notifier.repository.claims import Moved
+from notifier.repository.obligations import Met
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.planning import seal_assignees
@@ -81,21 +82,26 @@ async def holders_informed(session: Session, desk: Desk, moved: Sequence[Moved],
         # Any way to the agency carries the duties of its first one.
         at[each.carrier_id] = min(each.at, at.get(each.carrier_id, each.at))
     met = await obligation_rows.meet_carried(session, at)
-    by_alert: dict[UUID, list[tuple[UUID, datetime]]] = defaultdict(list)
-    for obligation_id, alert_id, met_at in met:
-        by_alert[alert_id].append((obligation_id, met_at))
-    for alert_id, duties in by_alert.items():
+    told: dict[tuple[UUID, datetime | None], list[Met]] = defaultdict(list)
+    for one in met:
+        # Whoever hears it tells by the time that there was no breach: each of these has its own.
+        told[one.alert_id, one.at if one.is_lifted else None].append(one)
+    for (alert_id, _), duties in told.items():
         event = ObligationMet(
             alert_id=alert_id,
-            obligations=tuple(obligation for obligation, _ in duties),
-            met_at=max(met_at for _, met_at in duties),
+            obligations=tuple(one.id for one in duties),
+            met_at=max(one.at for one in duties),
         )
         await publish(session, event, subject=alert_id, now=lambda: now)
     await add_acts(
         session,
         [
-            act("duty.met", at=met_at, alert_id=alert_id, subject_id=obligation_id)
-            for obligation_id, alert_id, met_at in met
+            *(act("duty.met", at=one.at, alert_id=one.alert_id, subject_id=one.id) for one in met),
+            *(
+                act("duty.breach_lifted", at=now, alert_id=one.alert_id, subject_id=one.id)
+                for one in met
+                if one.is_lifted
+            ),
         ],
     )
     await _start_clocks(session, desk, real, now=now)

@@ -18,9 +18,12 @@ from common.testing import FrozenNow
 from notifier.domain.later import LaterFact
 from notifier.jobs import jobs
 from notifier.models import audit, deliveries, later_facts, notices, obligations
+from notifier.repository import facts as fact_rows
+from notifier.repository.obligations import set_obligation
 from notifier.service import clocks
 from notifier.service.facts import take_fact
 from tests.factories.notifier import T0, Ledger
+from tests.service.notifier.test_clocks import open_role
 
 HOUR = timedelta(hours=1)
 REGIONAL = "regional_child_rights_body"
@@ -103,8 +106,6 @@ async def test_a_duty_met_late_is_breached_and_stays_so(ledger: Ledger, now: Fro
     await ledger.take(alert)
     [duty] = await rows(ledger, obligations, rule="R136-12.2")
     async with ledger.db.transaction() as session:
-        from notifier.repository.obligations import set_obligation  # noqa: PLC0415  # only here: a started clock
-
         await set_obligation(session, duty.id, {"state": "open"})
     at = duty.breach_at + HOUR
     await tell(ledger, alert.alert_id, "case_manager.appointed", at)
@@ -112,6 +113,94 @@ async def test_a_duty_met_late_is_breached_and_stays_so(ledger: Ledger, now: Fro
     assert (late.state, late.met_at, late.breached_at) == ("met", at, duty.breach_at)
     [breach] = await told(ledger, "breached")
     assert breach["obligations"] == [str(duty.id)]
+
+
+async def test_a_duty_met_in_time_and_heard_of_after_the_limit_is_not_breached(
+    ledger: Ledger, now: FrozenNow
+) -> None:
+    alert = ledger.alert(direct_threat=True)
+    await ledger.take(alert)
+    [duty] = await rows(ledger, obligations, rule="R136-12.2")
+    async with ledger.db.transaction() as session:
+        await set_obligation(session, duty.id, {"state": "open"})
+    now.move(duty.breach_at - now() + HOUR)
+    async with ledger.db.transaction() as session:
+        await clocks.turn_clocks(session, ledger.desk, now=now())
+    [breached] = await rows(ledger, obligations, rule="R136-12.2")
+    assert breached.breached_at == duty.breach_at
+    at = duty.breach_at - HOUR
+    await tell(ledger, alert.alert_id, "case_manager.appointed", at)
+    [met] = await rows(ledger, obligations, rule="R136-12.2")
+    assert (met.state, met.met_at) == ("met", at)
+    assert (met.breached_at, met.breach_owner_id, met.breach_reason) == (None, None, None)
+    assert len(await rows(ledger, audit, action="duty.breach_lifted")) == 1
+
+
+async def test_a_notice_taken_in_time_and_written_after_the_limit_is_not_breached(
+    ledger: Ledger, now: FrozenNow
+) -> None:
+    """The database was away when the agency took it, and the clock was quicker afterwards."""
+    await ledger.take(ledger.alert())
+    [duty] = await rows(ledger, obligations, rule="R136-8a")
+    limit = T0 + HOUR
+    async with ledger.db.transaction() as session:
+        await set_obligation(session, duty.id, {"breach_at": limit, "due_at": limit, "next_check_at": limit})
+    now.move(2 * HOUR)
+    async with ledger.db.transaction() as session:
+        await clocks.turn_clocks(session, ledger.desk, now=now())
+    [breached] = await rows(ledger, obligations, rule="R136-8a")
+    assert (breached.state, breached.breached_at) == ("open", limit)
+    await open_role(ledger, "internal_affairs", limit - timedelta(seconds=1))
+    [met] = await rows(ledger, obligations, rule="R136-8a")
+    assert (met.state, met.met_at) == ("met", limit - timedelta(seconds=1))
+    assert (met.breached_at, met.breach_owner_id, met.breach_reason) == (None, None, None)
+    assert len(await rows(ledger, audit, action="duty.breach_lifted")) == 1
+    assert [one["met_at"] for one in await told(ledger, "met") if str(duty.id) in one["obligations"]] == [
+        "2026-10-23T10:59:59Z"
+    ]
+
+
+async def test_a_notice_taken_after_the_limit_stays_breached(ledger: Ledger, now: FrozenNow) -> None:
+    await ledger.take(ledger.alert())
+    [duty] = await rows(ledger, obligations, rule="R136-8a")
+    limit = T0 + HOUR
+    async with ledger.db.transaction() as session:
+        await set_obligation(session, duty.id, {"breach_at": limit, "due_at": limit, "next_check_at": limit})
+    now.move(2 * HOUR)
+    async with ledger.db.transaction() as session:
+        await clocks.turn_clocks(session, ledger.desk, now=now())
+    await open_role(ledger, "internal_affairs", limit + timedelta(seconds=1))
+    [met] = await rows(ledger, obligations, rule="R136-8a")
+    assert (met.state, met.breached_at, met.breach_reason) == ("met", limit, "not_sent")
+    assert await rows(ledger, audit, action="duty.breach_lifted") == []
+
+
+async def test_a_fact_that_is_told_while_others_take_effect_is_not_taken_for_applied(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not among those that were looked at."""
+    alert = ledger.alert()
+    await ledger.take(alert)
+    original = fact_rows.list_facts
+    late = LaterFact(id=uuid4(), code="assessment.signed", at=T0 + HOUR)
+
+    async def list_and_be_overtaken(session: Any, alert_id: UUID) -> Any:
+        found = await original(session, alert_id)
+        values = {
+            "alert_id": alert_id, "evidence_id": late.id, "code": late.code, "happened_at": late.at,
+            "body": None, "agency_id": None, "replaces": None, "actor": "casework",
+            "recorded_at": ledger.now(), "applied_at": None,
+        }  # fmt: skip
+        await fact_rows.add_facts(session, [values])
+        return found
+
+    monkeypatch.setattr(fact_rows, "list_facts", list_and_be_overtaken)
+    await tell(ledger, alert.alert_id, "visit.recorded", T0 + HOUR)
+    monkeypatch.undo()
+    waiting = {row.code for row in await rows(ledger, later_facts) if row.applied_at is None}
+    assert waiting == {"assessment.signed"}
+    await by_time(ledger)
+    assert all(row.applied_at for row in await rows(ledger, later_facts))
 
 
 async def test_a_duty_whose_holder_was_never_told_is_met_without_a_breach(ledger: Ledger) -> None:

@@ -31,6 +31,13 @@ def test_what_was_late_stays_late_when_it_is_met() -> None:
     assert (task.state, task.is_late) == (State.MET, True)
 
 
+def test_what_was_done_before_the_limit_and_heard_of_after_it_is_not_late() -> None:
+    met, breached = Facts(met_at=T0 + DAY), Facts(breached_at=T0 + 2 * DAY)
+    task = Task(a_copy(OBLIGATION, breach_at=T0 + 2 * DAY))
+    for told in (task.with_facts(met).with_facts(breached), task.with_facts(breached).with_facts(met)):
+        assert (told.state, told.is_late, told.breached_at) == (State.MET, False, None)
+
+
 def test_a_waived_task_is_closed_whatever_copy_comes_later_and_done_is_more_than_waived() -> None:
     waived = Task(a_copy(OBLIGATION)).with_facts(Facts(waived_at=T0))
     assert waived.with_copy(a_copy(OBLIGATION, state=State.OPEN)).state is State.WAIVED
