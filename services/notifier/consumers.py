@@ -72,7 +72,7 @@ def effects(desk: Desk) -> Mapping[type[Event], Effect | Together]:
         await directory.take_endpoint(session, desk, event, now=now())
 
     async def revoke_endpoint(session: Session, event: EndpointRevoked, *, now: Now) -> None:
-        await directory.take_revocation(session, event, now=now())
+        await directory.take_revocation(session, desk, event, now=now())
 
     async def declare_absence(session: Session, event: BodyDeclaredAbsent, *, now: Now) -> None:
         await directory.take_absence(session, desk, event, now=now())

@@ -79,13 +79,14 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
         async with db.reading() as session:
             if not await rebuilding.is_empty(session):
                 return
+            known = await rebuilding.known_endpoints(session)
         try:
             facts = await list_facts()
         except RegistryAway:
             return  # asked again by time
         async with db.transaction() as session:
             if await rebuilding.is_empty(session):
-                await rebuilding.rebuild(session, desk, facts, now=now())
+                await rebuilding.rebuild(session, desk, facts, known=known, now=now())
 
     return [
         *(

@@ -167,8 +167,8 @@ def _is_on(rung: int) -> Any:
 
 async def take_from_endpoint(
     session: Session, endpoint_id: UUID, *, to: tuple[UUID, int] | None, now: datetime
-) -> int:
-    """Move what an endpoint still had to another one, or let it wait, blocked; returns how many.
+) -> list[UUID]:
+    """Move what an endpoint still had to another one, or let it wait, blocked; returns which.
 
     A leased one loses its fence: whatever its worker brings back is written to the attempt only,
     unless the agency took it.
@@ -196,7 +196,7 @@ async def take_from_endpoint(
             .where(attempts.c.delivery_id.in_(moved), attempts.c.outcome.is_(None))
             .values(outcome=Outcome.LEASE_EXPIRED, ended_at=now)
         )
-    return len(moved)
+    return moved
 
 
 async def block_paused(session: Session, endpoint_id: UUID, *, wakeups: Mapping[int, datetime]) -> int:

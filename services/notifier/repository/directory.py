@@ -96,7 +96,7 @@ def _routes() -> Any:
 
 
 async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: datetime) -> Mapping[UUID, Route]:
-    """The first way of each of these agencies with its keys; an agency without one is not in the answer."""
+    """The first way of each of these agencies, if any, with its keys; none is revoked until we have ended."""
     wanted = list(agency_ids)
     if not wanted:
         return {}
@@ -105,6 +105,7 @@ async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: date
         _routes()
         .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung == 0)
         .order_by(endpoints.c.paused_at.is_(None), endpoints.c.id.desc())
+        .with_for_update(read=True, of=endpoints)
     )
     found = {row[0]: Route(*row) for row in result.all()}
     keys = await list_keys(session, [route.endpoint_id for route in found.values()], now=now)
@@ -117,7 +118,7 @@ async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: date
 async def find_further_routes(
     session: Session, agency_ids: Iterable[UUID], *, now: datetime
 ) -> Mapping[UUID, Sequence[Route]]:
-    """The further rungs of each of these agencies with their keys, by rung."""
+    """The further rungs of each of these agencies with their keys, by rung; locked as in ``find_routes``."""
     wanted = list(agency_ids)
     if not wanted:
         return {}
@@ -125,6 +126,7 @@ async def find_further_routes(
         _routes()
         .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung > 0)
         .order_by(endpoint_versions.c.rung, endpoints.c.id)
+        .with_for_update(read=True, of=endpoints)
     )
     routes = [Route(*row) for row in result.all()]
     keys = await list_keys(session, [route.endpoint_id for route in routes], now=now)
@@ -288,8 +290,7 @@ async def revoke_endpoint(
 ) -> bool:
     """Make an endpoint unusable from this transaction on; ``False`` when it already was, or is not known.
 
-    A revocation is final, so the order in which versions arrive does not matter. One that comes before
-    the endpoint itself is remembered when the agency is given.
+    It is final, in whatever order versions arrive; one before its endpoint is kept if the agency is given.
     """
     if agency_id is not None:
         row = {"id": endpoint_id, "agency_id": agency_id, "version": 0, "revoked_at": at}

@@ -134,35 +134,40 @@ async def take_endpoint_facts(
 
 
 async def revoke_endpoint(
-    session: Session, endpoint_id: UUID, *, at: datetime, now: datetime, agency_id: UUID = NOBODY
+    session: Session, desk: Desk, endpoint_id: UUID, *, at: datetime, now: datetime, agency_id: UUID = NOBODY
 ) -> None:
     """Make an endpoint unusable from this transaction on and find another way for what it still had.
+
+    What this process has claimed for it and not begun stays here. Other processes look again at what they
+    claimed ``dispatch.LOOK_AGAIN_AFTER`` ago.
 
     Repeating it changes nothing. One that we have not heard of yet is remembered as revoked.
     """
     if not await directory.revoke_endpoint(session, endpoint_id, at=at, agency_id=agency_id):
         return
-    moved = await leave_endpoint(session, endpoint_id, now=now)
+    moved = await leave_endpoint(session, desk, endpoint_id, now=now)
     await add_acts(session, [act("endpoint.revoked", at=now, subject_id=endpoint_id, count=moved)])
     log.info("endpoint_revoked", endpoint_id=str(endpoint_id), count=moved)
 
 
-async def leave_endpoint(session: Session, endpoint_id: UUID, *, now: datetime) -> int:
+async def leave_endpoint(session: Session, desk: Desk, endpoint_id: UUID, *, now: datetime) -> int:
     """Find another way for what waits for a revoked endpoint; returns how many deliveries moved.
 
     Also for what was planned while the revocation was being committed.
     """
     route = await directory.find_sibling(session, endpoint_id)
-    return await delivery_rows.take_from_endpoint(
+    moved = await delivery_rows.take_from_endpoint(
         session, endpoint_id, to=None if route is None else (route.endpoint_id, route.version), now=now
     )
+    after_commit(session, lambda: desk.lanes.drop(moved))
+    return len(moved)
 
 
 async def leave_unusable(session: Session, desk: Desk, endpoint_id: UUID, *, now: datetime) -> int:
     """What a worker does that claimed for an endpoint and found it revoked or paused; returns how many."""
     route = await directory.find_route(session, endpoint_id)
     if route is None:
-        return await leave_endpoint(session, endpoint_id, now=now)
+        return await leave_endpoint(session, desk, endpoint_id, now=now)
     if route.paused_at is None:  # resumed since the claim: it is due, and goes its way
         return 0
     return await delivery_rows.block_paused(session, endpoint_id, wakeups=alarms(desk, now))
@@ -173,6 +178,8 @@ def alarms(desk: Desk, now: datetime) -> dict[int, datetime]:
     return {ORDER[urgency]: next_alarm(tier=tier, now=now) for urgency, tier in desk.tiers.items()}
 
 
-async def take_revocation(session: Session, event: EndpointRevoked, *, now: datetime) -> None:
+async def take_revocation(session: Session, desk: Desk, event: EndpointRevoked, *, now: datetime) -> None:
     """The event of a revocation that was asked for synchronously before."""
-    await revoke_endpoint(session, event.endpoint_id, at=event.revoked_at, now=now, agency_id=event.agency_id)
+    await revoke_endpoint(
+        session, desk, event.endpoint_id, at=event.revoked_at, now=now, agency_id=event.agency_id
+    )

@@ -1,7 +1,8 @@
 """Replaces our copy of the registry by what the registry says now."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from common.contracts import Event
 from common.contracts.registry import (
@@ -23,12 +24,22 @@ async def is_empty(session: Session) -> bool:
     return not await directory_rows.has_agencies(session)
 
 
-async def rebuild(session: Session, desk: Desk, facts: Sequence[Event], *, now: datetime) -> int:
+async def known_endpoints(session: Session) -> set[UUID]:
+    """Endpoints in force; to be asked for before the registry is, for ``rebuild``."""
+    return await directory_rows.list_endpoint_ids(session)
+
+
+async def rebuild(
+    session: Session, desk: Desk, facts: Sequence[Event], *, known: Collection[UUID], now: datetime
+) -> int:
     """Empty the copy and take every fact; endpoints that the registry does not name are revoked.
 
     Signing keys are ours and stay. Returns how many facts were taken.
+
+    Args:
+        known: endpoints in force before the registry was asked. What it registered while it answered, page
+            by page, it may not name, and a revocation is final.
     """
-    known = await directory_rows.list_endpoint_ids(session)
     await directory_rows.forget_directory(session)
     named = set()
     for fact in facts:
@@ -44,10 +55,10 @@ async def rebuild(session: Session, desk: Desk, facts: Sequence[Event], *, now: 
                 await directory.take_endpoint(session, desk, fact, now=now)
             case EndpointRevoked():
                 named.add(fact.endpoint_id)
-                await directory.take_revocation(session, fact, now=now)
+                await directory.take_revocation(session, desk, fact, now=now)
             case _:
                 pass
-    for endpoint_id in known - named:
-        await directory.revoke_endpoint(session, endpoint_id, at=now, now=now)
+    for endpoint_id in set(known) - named:
+        await directory.revoke_endpoint(session, desk, endpoint_id, at=now, now=now)
     await add_acts(session, [act("directory.rebuilt", at=now, count=len(facts))])
     return len(facts)

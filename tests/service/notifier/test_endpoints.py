@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import socket
+import time
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,11 +21,13 @@ from common.contracts import Event
 from common.contracts.registry import AgencyRetired, EndpointRegistered, EndpointRevoked
 from common.envelope import Envelope, encode
 from common.identity import Principal, ServiceTokens
+from common.inbox import Received, Together
 from common.keys import KeyRing
 from common.telemetry import Telemetry
 from common.testing import FrozenNow
 from common.timing import utc_now
 from notifier.adapters.registry import RegistryClient
+from notifier.consumers import effects
 from notifier.domain.conservation import Law
 from notifier.domain.delivery import Outcome, Reason, State
 from notifier.domain.schedule import Urgency
@@ -33,7 +36,8 @@ from notifier.jobs import jobs
 from notifier.models import agencies, attempts, deliveries, endpoint_keys, endpoints, escalations
 from notifier.repository import claims
 from notifier.repository.claims import Claimed, Result
-from notifier.service import conservation, rebuilding
+from notifier.service import conservation, directory, rebuilding
+from notifier.service.dispatch import LOOK_AGAIN_AFTER
 from notifier.service.endpoints import find_usable, issue_key
 from tests.factories.notifier import (
     Ledger,
@@ -203,7 +207,10 @@ async def test_a_revoked_endpoint_is_unusable_when_the_answer_comes(
     path = f"/internal/endpoints/{endpoint}/revocation"
     assert (await house.client.post(path, headers=house.as_role("operator"))).status_code == 403
     for _ in range(2):
+        began = time.monotonic()
         assert (await house.client.post(path, headers=own_token(house, keys))).status_code == 204
+        # Other processes look again at what they claimed so long ago; until then it may leave.
+        assert time.monotonic() - began > LOOK_AGAIN_AFTER.total_seconds()
     [after] = await house.rows(deliveries, role=POLICE)
     assert (after.endpoint_id, after.state, after.reason) == (None, "waiting", "blocked:endpoint_revoked")
     assert after.next_wakeup_at <= now()
@@ -213,6 +220,32 @@ async def test_a_revoked_endpoint_is_unusable_when_the_answer_comes(
     # The agency itself can still fetch it.
     page = (await house.get("/v1/inbox", house.as_agency(POLICE))).json()
     assert len(page["items"]) == 1
+
+
+async def test_a_revocation_waits_for_who_is_just_planning_for_its_endpoint(
+    ledger: Ledger, db_kind: str
+) -> None:
+    """What was claimed by a route that was read before is there when the revocation looks for it."""
+    if db_kind != "postgres":
+        pytest.skip("SQLite has one writer: nobody plans while another one revokes")
+    endpoint = await ledger.connect(POLICE, "http://127.0.0.1:9/hook")
+    alert = ledger.alert()
+
+    async def revoke() -> None:
+        async with ledger.db.transaction() as session:
+            await directory.revoke_endpoint(session, ledger.desk, endpoint, at=ledger.now(), now=ledger.now())
+
+    async with ledger.db.transaction() as session:
+        effect = effects(ledger.desk)[type(alert)]
+        assert isinstance(effect, Together)
+        await effect.effect(session, [Received(alert, None)], now=ledger.now)
+        await session.connection()  # what was put off is written
+        revoking = asyncio.create_task(revoke())
+        await asyncio.wait([revoking], timeout=1)
+        assert not revoking.done()
+    await revoking
+    [row] = await rows(ledger, deliveries, role=POLICE)
+    assert (row.endpoint_id, row.reason) == (None, "blocked:endpoint_revoked")
 
 
 async def test_another_endpoint_of_the_agency_takes_over(ledger: Ledger) -> None:
@@ -383,14 +416,20 @@ async def test_the_copy_is_replaced_by_what_the_registry_says(ledger: Ledger) ->
             endpoint_id=kept, agency_id=police, version=1, kind="webhook", url="http://127.0.0.1:9/kept"
         ),
     ]
+    async with ledger.db.reading() as session:
+        known = await rebuilding.known_endpoints(session)
+    # Registered while the registry answered, after the page on which it would stand.
+    meanwhile = await ledger.connect(POLICE, "http://127.0.0.1:9/meanwhile")
     async with ledger.db.transaction() as session:
-        await rebuilding.rebuild(session, ledger.desk, facts, now=ledger.now())
+        await rebuilding.rebuild(session, ledger.desk, facts, known=known, now=ledger.now())
+    [new] = await rows(ledger, endpoints, id=meanwhile)
+    assert new.revoked_at is None
     assert [row.id for row in await rows(ledger, agencies)] == [police]
     [dropped] = await rows(ledger, endpoints, id=gone)
     assert dropped.revoked_at is not None
     [stays] = await rows(ledger, endpoints, id=kept)
     assert stays.revoked_at is None
-    assert len(await rows(ledger, endpoint_keys)) == 2
+    assert len(await rows(ledger, endpoint_keys)) == 3
 
 
 async def test_the_snapshot_is_read_page_by_page(keys: KeyRing, now: FrozenNow) -> None:
