@@ -79,7 +79,10 @@ class ObligationWaived(Event):
 
 
 class ObligationBreached(Event):
-    """The formal limit passed (``breach_at``); stays on record when the duty is met late."""
+    """The formal limit passed (``breach_at``); stays on record when the duty is met late.
+
+    Met in time after all (``met_at`` not after ``breach_at``), in whatever order it is told, there was none.
+    """
 
     type: ClassVar[str] = "kz.dabyl.obligation.breached.v1"
     publisher: ClassVar[str] = "notifier"
