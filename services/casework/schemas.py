@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Stri
 
 from casework.domain.case import Employee, ScopedCoordinator
 from casework.domain.record import Entry, Words
+from casework.domain.task import breach_of
 from casework.models import Appointment, Case, Record, Task
 from common.contracts.vocabulary import CaseFactCode
 from common.schemas import In, Out
@@ -193,7 +194,9 @@ class TaskOut(Out):
     def of(cls, row: Task, explanations: Sequence[ExplanationOut] = ()) -> "TaskOut":
         """From a row; whose task it is, is not said."""
         values = row.model_dump(exclude={"assignee", "told_state"})
-        return cls(**values, late=row.breached_at is not None, explanations=list(explanations))
+        # All that was told is kept, so that its order does not matter; what stands of it is shown.
+        values["breached_at"] = breach_of(row.breached_at, met_at=row.met_at, limit=row.breach_at)
+        return cls(**values, late=values["breached_at"] is not None, explanations=list(explanations))
 
 
 class CoordinatorOut(Out):

@@ -119,6 +119,13 @@ class Task:
         return replace(self, facts=self.facts.with_earlier(facts))
 
 
+def breach_of(
+    breached_at: datetime | None, *, met_at: datetime | None, limit: datetime | None
+) -> datetime | None:
+    """The breach that stands of one that was told: none where the duty was met by its limit."""
+    return None if met_at is not None and limit is not None and met_at <= limit else breached_at
+
+
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     if one is None or other is None:
         return one or other

@@ -147,6 +147,6 @@ def _values(task: TaskRule) -> dict[str, Any]:
         "breach_at": copy.breach_at,
         "evidence": list(copy.evidence),
         "met_at": facts.met_at,
-        "breached_at": task.breached_at,
+        "breached_at": facts.breached_at,
         "waived_at": facts.waived_at,
     }
