@@ -20,7 +20,7 @@ from notifier.domain.escalation import Rung
 from notifier.domain.schedule import BY_ORDER, ORDER, Urgency
 from notifier.models import attempts, deliveries, endpoint_versions, endpoints, notices
 from notifier.models.deliveries import SENDABLE
-from notifier.repository.directory import list_keys
+from notifier.repository.signing_keys import list_keys
 
 
 @dataclass(frozen=True, slots=True)

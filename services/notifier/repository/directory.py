@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Table, and_, delete, func, or_, select, update
 
 from common.bulk import insert_rows
 from common.db import Session, insert_ignore
 from notifier.domain.resolution import Absence, Directory, Holding
 from notifier.domain.territory import chain
-from notifier.models import absences, agencies, endpoint_keys, endpoint_versions, endpoints, mandates
+from notifier.models import absences, agencies, endpoint_versions, endpoints, mandates
+from notifier.repository.signing_keys import list_keys
+from notifier.repository.turns import share_routes, take_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,12 @@ async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: date
     wanted = list(agency_ids)
     if not wanted:
         return {}
+    await share_routes(session)
     result = await session.execute(
         # The last one counts: an endpoint that is not paused, if there is one.
         _routes()
         .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung == 0)
         .order_by(endpoints.c.paused_at.is_(None), endpoints.c.id.desc())
-        .with_for_update(read=True, of=endpoints)
     )
     found = {row[0]: Route(*row) for row in result.all()}
     keys = await list_keys(session, [route.endpoint_id for route in found.values()], now=now)
@@ -118,15 +120,15 @@ async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: date
 async def find_further_routes(
     session: Session, agency_ids: Iterable[UUID], *, now: datetime
 ) -> Mapping[UUID, Sequence[Route]]:
-    """The further rungs of each of these agencies with their keys, by rung; locked as in ``find_routes``."""
+    """The further rungs of each of these agencies with their keys, by rung; none is revoked meanwhile."""
     wanted = list(agency_ids)
     if not wanted:
         return {}
+    await share_routes(session)
     result = await session.execute(
         _routes()
         .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung > 0)
         .order_by(endpoint_versions.c.rung, endpoints.c.id)
-        .with_for_update(read=True, of=endpoints)
     )
     routes = [Route(*row) for row in result.all()]
     keys = await list_keys(session, [route.endpoint_id for route in routes], now=now)
@@ -292,6 +294,7 @@ async def revoke_endpoint(
 
     It is final, in whatever order versions arrive; one before its endpoint is kept if the agency is given.
     """
+    await take_routes(session)
     if agency_id is not None:
         row = {"id": endpoint_id, "agency_id": agency_id, "version": 0, "revoked_at": at}
         if await insert_ignore(session, endpoints, [row], ["id"]):
@@ -327,54 +330,6 @@ async def resume_endpoint(session: Session, endpoint_id: UUID) -> bool:
         .returning(endpoints.c.id)
     )
     return result.first() is not None
-
-
-async def list_keys(
-    session: Session, endpoint_ids: Iterable[UUID], *, now: datetime
-) -> dict[UUID, list[tuple[int, bytes]]]:
-    """Numbers and sealed signing keys in force, newest first, by endpoint."""
-    wanted = list(endpoint_ids)
-    if not wanted:
-        return {}
-    result = await session.execute(
-        select(
-            endpoint_keys.c.endpoint_id,
-            endpoint_keys.c.no,
-            endpoint_keys.c.sealed,
-            endpoint_keys.c.retires_at,
-        )
-        .where(endpoint_keys.c.endpoint_id.in_(wanted))
-        .order_by(endpoint_keys.c.no.desc())
-    )
-    found: dict[UUID, list[tuple[int, bytes]]] = {}
-    for endpoint_id, no, sealed, retires_at in result.all():
-        if retires_at is None or retires_at > now:
-            found.setdefault(endpoint_id, []).append((no, sealed))
-    return found
-
-
-async def next_key_no(session: Session, endpoint_id: UUID) -> int:
-    """The number that the next signing key of this endpoint gets."""
-    found = await session.scalar(
-        select(func.max(endpoint_keys.c.no)).where(endpoint_keys.c.endpoint_id == endpoint_id)
-    )
-    return (found or 0) + 1
-
-
-async def add_key(
-    session: Session, endpoint_id: UUID, no: int, sealed: bytes, *, now: datetime, older_retire_at: datetime
-) -> None:
-    """Store a new key; older ones sign beside it until ``older_retire_at``, never longer than they did."""
-    await session.execute(
-        update(endpoint_keys)
-        .where(endpoint_keys.c.endpoint_id == endpoint_id, endpoint_keys.c.retires_at.is_(None))
-        .values(retires_at=older_retire_at)
-    )
-    await session.execute(
-        insert(endpoint_keys).values(
-            endpoint_id=endpoint_id, no=no, sealed=sealed, created_at=now, retires_at=None
-        )
-    )
 
 
 async def forget_directory(session: Session) -> None:

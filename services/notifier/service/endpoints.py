@@ -19,7 +19,7 @@ from notifier.domain.notice import Notice, digest, render_notice
 from notifier.domain.schedule import ORDER, Urgency
 from notifier.errors import EndpointUnknown, EndpointUnusable, EndpointWithoutKey
 from notifier.repository import deliveries as delivery_rows
-from notifier.repository import directory
+from notifier.repository import directory, signing_keys
 from notifier.repository.claims import Claimed
 from notifier.repository.directory import Route
 from notifier.repository.records import act, add_acts
@@ -70,9 +70,9 @@ async def issue_key(
     if is_asymmetric:
         public = Ed25519PrivateKey.from_private_bytes(key).public_key().public_bytes_raw()
         key, shown = ASYMMETRIC + key, f"whpk_{base64.b64encode(public).decode()}"
-    no = await directory.next_key_no(session, endpoint_id)
+    no = await signing_keys.next_key_no(session, endpoint_id)
     sealed = aead_seal(desk.keys.secret("vault"), key, key_aad(endpoint_id, no))
-    await directory.add_key(session, endpoint_id, no, sealed, now=now, older_retire_at=now + OVERLAP)
+    await signing_keys.add_key(session, endpoint_id, no, sealed, now=now, older_retire_at=now + OVERLAP)
     await add_acts(session, [act("signing_key.issued", at=now, actor=actor, subject_id=endpoint_id, no=no)])
     return shown
 
@@ -150,7 +150,7 @@ async def send_test(
     planned_at = now()
     async with db.transaction() as session:
         route = await find_usable(session, endpoint_id)
-        keys = (await directory.list_keys(session, [endpoint_id], now=planned_at)).get(endpoint_id, [])
+        keys = (await signing_keys.list_keys(session, [endpoint_id], now=planned_at)).get(endpoint_id, [])
         if not keys and route.kind == WEBHOOK:
             raise EndpointWithoutKey
         claimed = await _add_test(session, desk, route, actor=actor, now=planned_at)

@@ -232,7 +232,7 @@ async def test_no_plain_column_holds_what_was_told(intake: Intake) -> None:
 
 
 def test_every_column_says_what_it_may_hold() -> None:
-    own = [table for table in METADATA.sorted_tables if table.name not in {"outbox", "inbox"}]
+    own = [table for table in METADATA.sorted_tables if not table.name.startswith(("outbox", "inbox"))]
     classes = {f"{table.name}.{column.name}": column.info.get("class") for table in own for column in table.c}
     assert set(classes.values()) == {"public", "pseudonym", "sealed", "vault"}
     assert {name for name, kind in classes.items() if kind == "sealed"} == {

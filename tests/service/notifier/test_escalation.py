@@ -75,10 +75,10 @@ async def alarms(ledger: Ledger, first: UUID) -> list[tuple[int | None, Any]]:
 
 
 async def broken_laws(ledger: Ledger, now: Now) -> set[Law]:
-    """What the conservation law finds; no relay runs here, so events may wait."""
+    """What the conservation law finds; no relay and no clock runs here, so events and duties may wait."""
     async with ledger.db.reading() as session:
         balance = await conservation.weigh(session, now=now(), since=None)
-    return {each.law for each in balance.imbalances} - {Law.EVENT_STUCK}
+    return {each.law for each in balance.imbalances} - {Law.EVENT_STUCK, Law.CLOCK_ASLEEP}
 
 
 async def body_of(ledger: Ledger, delivery_id: UUID) -> dict[str, Any]:
