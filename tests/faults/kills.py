@@ -18,7 +18,7 @@ from tests.acceptance.kill.client import Reporter
 from tests.acceptance.kill.stage import Stage
 from tests.acceptance.kill.supervisor import Killer, Revived, Supervisor, Target
 from tests.faults.record import Record
-from tests.faults.weighing import compare_rows, weigh
+from tests.faults.weighing import AFTER_KILLS_SECONDS, compare_rows, weigh
 from tests.parts import packages
 from tests.parts.compose import ComposeHouse
 
@@ -112,7 +112,7 @@ def play(folder: Path, size: Size, seed: int) -> Round:
             for one in parts:
                 one.wait()
             verdict = stage.settled(within=STALL_SECONDS)
-            broken = weigh(house.url, folder)
+            broken = weigh(house.url, folder, within=AFTER_KILLS_SECONDS)
         compare_rows(stage, house.postgres.url_for("notifier"), verdict)
     settled = time.monotonic()
     return Round(
