@@ -116,7 +116,7 @@ def _cluster(record: Record) -> list[str]:
 
 def _reasons(line: dict[str, Any]) -> list[str]:
     found = [f"{sort}: {cases[0]}" for sort, cases in line["findings"].items()]
-    return [*found, *line["broken"], *([line["failure"]] if line["failure"] else [])]
+    return [*found, *line.get("broken", ()), *([line["failure"]] if line["failure"] else [])]
 
 
 def _kills(record: Record) -> list[str]:
@@ -125,7 +125,7 @@ def _kills(record: Record) -> list[str]:
     lines = [*head, "|---|---|---|---|---|---|---|---|---|---|"]
     for one in rounds:
         minutes = sum(one["seconds"].values()) / 60
-        word = "good" if one["good"] else "**not good**"
+        word = "good" if one["good"] else f"**not good**: {'; '.join(_reasons(one))}"
         lines.append(
             f"| {one['number']} | {one['kills']} | {one['accepted']} | {one['lost']} | {one['misrouted']} "
             f"| {one['repeats']} | {one['changed_id']} | {minutes:.1f} | {one['version']} | {word} |"
