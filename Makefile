@@ -93,8 +93,8 @@ contracts: .venv/.runtime ## write contracts/ and docs/law.md again: schemas, de
 .PHONY: lock
 lock: .venv/.tools ## resolve requirements*.in again (hashes, no host names)
 	@for name in requirements requirements-dev requirements-build benchmarks/requirements; do \
-	    $(BIN)/uv pip compile --quiet $$name.in --python-version 3.11 --generate-hashes --no-emit-index-url \
-	        --no-emit-find-links --no-header --no-annotate -o $$name.lock; \
+	    $(BIN)/uv pip compile --quiet $$name.in --python-version 3.11 --generate-hashes \
+	        --no-header --no-annotate -o $$name.lock; \
 	done
 
 .PHONY: secrets
