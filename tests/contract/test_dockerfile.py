@@ -53,7 +53,9 @@ def test_packages_come_from_the_lock_with_hashes_and_as_wheels() -> None:
         "requirements.lock",
     ):
         assert word in install
-    assert not re.search(r"curl|wget|apt-get|sudo|https?://|--(extra-)?index.url|--trusted-host", "".join(_all("RUN")))
+    assert not re.search(
+        r"curl|wget|apt-get|sudo|https?://|--(extra-)?index.url|--trusted-host", "".join(_all("RUN"))
+    )
 
 
 def test_it_copies_one_service_and_the_libraries() -> None:
