@@ -18,6 +18,10 @@ from tests.acceptance.embedded import EmbeddedHouse
 from tests.acceptance.spread import SpreadHouse
 from tests.parts.process import free_ports, listening, wait_until
 
+NOBODY_ANSWERS = {"NOTIFIER_ACKNOWLEDGE_IMMEDIATE": "PT1H"}
+"""No agency of the job calls back, and no peer has a clock for that: after two minutes the alarms of a burst's
+thousands of silent deliveries would be measured with whatever runs then."""
+
 SCHOOL = "education-org-kz-75"
 DONE = "SELECT count(*) FROM deliveries WHERE state IN ('transmitted', 'acknowledged', 'rejected')"
 
@@ -82,6 +86,7 @@ class _Quiet(EmbeddedHouse):
     """As a user runs it: no line for every event."""
 
     log_level = "WARNING"
+    settings = NOBODY_ANSWERS
 
 
 PROCESSES = (
@@ -167,6 +172,7 @@ class _Deployed(SpreadHouse):
     def start_only(self, processes: tuple[tuple[str, str], ...]) -> None:
         for key in [key for key in self._environment if key.endswith("_LOG_LEVEL")]:
             self._environment[key] = "WARNING"
+        self._environment |= NOBODY_ANSWERS
         self._migrate_all()
         for process in processes:
             self._spawn(process)

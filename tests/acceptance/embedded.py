@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,8 @@ class EmbeddedHouse:
     """Starts, kills and restarts one house; its home outlives it."""
 
     log_level = "DEBUG"
+    settings: Mapping[str, str] = {}
+    """Further ones, as environment variables."""
 
     def __init__(self, home: Path, *, simulators: bool = True) -> None:
         self.home = home
@@ -50,6 +53,7 @@ class EmbeddedHouse:
             "PORT": str(self._port),
             "PYTHONPATH": os.pathsep.join([str(ROOT / "libs"), str(ROOT / "services"), str(ROOT)]),
             "DABYL_LOG_LEVEL": self.log_level,
+            **self.settings,
         }
         command = [sys.executable, "-m", "dabyl", "up", *([] if self._simulators else ["--no-simulators"])]
         self._seen_from = self.output.stat().st_size if self.output.exists() else 0

@@ -25,6 +25,7 @@ from notifier.repository import overdue as overdue_rows
 from notifier.repository.alerts import AlertRow
 from notifier.repository.among import ALL, Among
 from notifier.repository.claims import Moved
+from notifier.repository.deliveries import Climb
 from notifier.repository.directory import (
     Route,
     Superior,
@@ -125,8 +126,9 @@ async def escalate(
     if not silent:
         return called
     # Under their locks: a body above that is shut out meanwhile is seen here, or sees our notice.
-    known = sorted({row.alert_id for row in silent if row.alert_id is not None})
-    alerts = [await alert_rows.lock_alert(session, alert_id) for alert_id in known]
+    alerts = await alert_rows.lock_alerts(
+        session, {row.alert_id for row in silent if row.alert_id is not None}
+    )
     surroundings = await look_around(
         session,
         silent,
@@ -135,14 +137,22 @@ async def escalate(
         ),
         now=now,
     )
-    for alert in filter(None, alerts):
+    climbs: list[Climb] = []
+    alarms: list[dict[str, Any]] = []
+    for alert in alerts:
         for row in silent:
             if row.alert_id == alert.id:
-                rungs = await _climb(
+                climb_, raised = await _climb(
                     session, desk, alert, row, surroundings, reason, now=now, at_once=at_once
                 )
-                if Rung.OPERATOR in rungs:
+                climbs.append(climb_)
+                alarms += raised
+                # A missing holder's alarm names no rung: the operator is called all the same.
+                if any(alarm["rung"] in (None, Rung.OPERATOR.value) for alarm in raised):
                     called.add(row.delivery_id)
+    # Together: under a full load hundreds of agencies can be silent at the same moment.
+    await delivery_rows.set_climbs(session, climbs)
+    await raise_alarms(session, alarms, now=now)
     return called
 
 
@@ -215,7 +225,7 @@ async def _climb(
     *,
     now: datetime,
     at_once: bool,
-) -> tuple[Rung, ...]:
+) -> tuple[Climb, list[dict[str, Any]]]:
     policy = desk.policies[row.urgency]
     since = row.silent_since or row.planned_at
     climbed = surroundings.climbed.get(row.delivery_id, ())
@@ -240,14 +250,14 @@ async def _climb(
             at_once=at_once or lost,
         )
         rungs, again_at = next_.rungs, next_.again_at
-    values: dict[str, Any] = {
-        "escalation_level": row.escalation_level + len(rungs),
-        "silent_since": since,
-        "climb_at": again_at,
-    }
-    if step(row.state, Fact.SILENT) is not None and not row.is_being_sent:
-        values["next_wakeup_at"] = again_at
-    await delivery_rows.set_delivery(session, row.delivery_id, values)
+    sleeps = step(row.state, Fact.SILENT) is not None and not row.is_being_sent
+    change = Climb(
+        delivery_id=row.delivery_id,
+        escalation_level=row.escalation_level + len(rungs),
+        silent_since=since,
+        climb_at=again_at,
+        next_wakeup_at=again_at if sleeps else None,
+    )
     alarms = []
     for level, rung in enumerate(rungs, row.escalation_level + 1):
         way = ways.get(rung)
@@ -267,8 +277,7 @@ async def _climb(
                 "climbed_id": climbed_id,
             }
         )
-    await raise_alarms(session, alarms, now=now)
-    return rungs
+    return change, alarms
 
 
 async def _add_rung(

@@ -18,7 +18,7 @@ from notifier.domain.bounce import Bounce
 from notifier.domain.conservation import Law
 from notifier.domain.escalation import Rung
 from notifier.models import deliveries, escalations, notices, obligations, receipts
-from notifier.service import conservation
+from notifier.service import conservation, escalation
 from notifier.service.bounces import take_bounce
 from tests.factories.notifier import (
     T0,
@@ -33,6 +33,7 @@ from tests.factories.notifier import (
 )
 from tests.service.notifier.conftest import House
 from tests.service.notifier.test_clocks import told, turner
+from tests.service.notifier.test_growth import listening_to
 from tests.service.notifier.test_planning import rows
 
 POLICE = "internal_affairs"
@@ -155,6 +156,34 @@ async def test_a_ladder_without_rungs_calls_the_operator_at_once(ledger: Ledger,
     await turner(ledger)()
     assert await alarms(ledger, first.id) == [(4, T0 + minutes(2))]
     assert await ladder(ledger, first.id) == {}
+
+
+async def test_the_silence_of_many_is_written_down_together(ledger: Ledger, now: FrozenNow) -> None:
+    """Under a full load hundreds of bodies can be silent at once: an alarm each, but not statements each."""
+
+    async def of_one_pass(alerts: int) -> int:
+        for _ in range(alerts):
+            await ledger.take(ledger.alert())
+        now.move(minutes(2))
+        # The rows before have called the operator and rest; only the new ones are due.
+        with listening_to(ledger.db) as seen:
+            async with ledger.db.transaction() as session:
+                looked_at = await escalation.climb_silent(session, ledger.desk, now=now())
+        assert looked_at >= alerts
+        return len(seen)
+
+    few = await of_one_pass(1)
+    raised = await rows(ledger, escalations, reason="silence")
+    now.move(-minutes(1))
+    many = await of_one_pass(4)
+    assert many <= few + 1
+    later = await rows(ledger, escalations, reason="silence")
+    assert len(later) == 5 * len(raised)
+    firsts = {row.id: row for row in await rows(ledger, deliveries, rung=0)}
+    for alarm in later:
+        row = firsts[alarm.delivery_id]
+        assert (row.escalation_level, row.silent_since) == (1, row.planned_at)
+        assert row.climb_at == row.next_wakeup_at > alarm.raised_at
 
 
 async def test_a_way_that_is_off_duty_gives_its_turn_to_the_next(ledger: Ledger, now: FrozenNow) -> None:
