@@ -4,7 +4,15 @@ from common.outbox import add_tables
 from notifier.models.alerts import alert_handles, alerts, obligations
 from notifier.models.breaches import breach_statements, breaches
 from notifier.models.changes import changes, fact_versions
-from notifier.models.deliveries import attempts, deliveries, notices, read_outs, receipts, redrives
+from notifier.models.deliveries import (
+    attempts,
+    deliveries,
+    inbox_places,
+    notices,
+    read_outs,
+    receipts,
+    redrives,
+)
 from notifier.models.directory import (
     absences,
     agencies,
@@ -46,6 +54,7 @@ __all__ = [
     "evidence",
     "exclusions",
     "fact_versions",
+    "inbox_places",
     "joinings",
     "later_facts",
     "mandates",

@@ -30,6 +30,9 @@ WATCHED = "state IN ('leased', 'transmitted') OR (state = 'waiting' AND endpoint
 CLIMBING = "climb_at IS NOT NULL AND state IN ('waiting', 'leased', 'transmitted', 'dead')"
 """Rows whose silence climbs; a dead one waits for a person as well."""
 
+READABLE = "state IN ('waiting', 'leased', 'transmitted', 'dead') AND rung IN (0, 3)"
+"""Rows that an agency finds in its inbox: nobody answered, and no further way of one that is there."""
+
 ALARMED = (
     "escalation_level > 0 AND escalates_id IS NULL"
     " AND state IN ('waiting', 'leased', 'transmitted', 'dead', 'rejected')"
@@ -73,6 +76,8 @@ deliveries = Table(
     Column("transmitted_at", UTCDateTime),
     # Until then another reader of the same agency's inbox works on it.
     Column("pulled_until", UTCDateTime),
+    # When its agency was first handed it over, and so its place among all that it was; no two have the same.
+    Column("handed_at", UTCDateTime),
     Column("opened_at", UTCDateTime),
     Column("acknowledged_at", UTCDateTime),
     Column("escalation_level", Integer, nullable=False, default=0),
@@ -126,6 +131,13 @@ Index(
 Index("ix_deliveries_planned_at_id", deliveries.c.planned_at, deliveries.c.id)
 Index("ix_deliveries_agency_id_planned_at", deliveries.c.agency_id, deliveries.c.planned_at)
 Index(
+    "ix_deliveries_readable",
+    deliveries.c.agency_id,
+    deliveries.c.handed_at,
+    sqlite_where=text(READABLE),
+    postgresql_where=text(READABLE),
+)
+Index(
     "ix_deliveries_sendable",
     deliveries.c.urgency,
     deliveries.c.next_wakeup_at,
@@ -177,6 +189,14 @@ Index(
     deliveries.c.id,
     sqlite_where=text(TROUBLED),
     postgresql_where=text(TROUBLED),
+)
+
+inbox_places = Table(
+    "inbox_places",
+    METADATA,
+    Column("agency_id", Uuid, primary_key=True),
+    # The latest that was given out.
+    Column("last_at", UTCDateTime, nullable=False),
 )
 
 attempts = Table(

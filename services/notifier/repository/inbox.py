@@ -1,18 +1,29 @@
-"""An agency's inbox: what waits for it, and what it fetched."""
+"""An agency's inbox: what waits for it, and what it fetched.
 
-from collections.abc import Collection, Mapping
+Whatever is handed over for the first time gets a place behind all that the agency was handed before, and a
+cursor is such a place. Times would not do: transactions commit in another order than they begin, so one that
+is stored late lies before a cursor of times, and comes once only even if the answer with it was cut.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Executable, Select, or_, select, text, update
 
+from common.bulk import Rows, insert_new
 from common.db import Session
-from notifier.domain.delivery import OPEN, Fact, State, states_before
-from notifier.domain.escalation import OWN
-from notifier.models import deliveries, notices
+from notifier.domain.delivery import Fact, State, states_before
+from notifier.models import deliveries, inbox_places, notices
+from notifier.models.deliveries import READABLE
 from notifier.repository.claims import Moved
+
+STEP = timedelta(microseconds=1)
+"""Between two places that are given out at once."""
+BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +33,73 @@ class InboxItem:
     delivery_id: UUID
     state: State
     planned_at: datetime
+    handed_at: datetime | None
     alert_id: UUID | None
     body: bytes = field(repr=False)
+
+
+async def lock_places(session: Session, agency_id: UUID) -> datetime:
+    """The latest place that was given out; until the commit this session alone gives out places.
+
+    To be asked before deliveries are looked for: who waits here then sees what the one before was given.
+    """
+    await insert_new(session, inbox_places, [{"agency_id": agency_id, "last_at": BEGIN}], ["agency_id"])
+    query = select(inbox_places.c.last_at).where(inbox_places.c.agency_id == agency_id).with_for_update()
+    last: datetime = (await session.execute(query)).scalar_one()
+    return last
+
+
+_PLACES = Rows("places", deliveries.c.id, deliveries.c.handed_at)
+
+
+async def give_places(
+    session: Session, agency_id: UUID, items: Sequence[InboxItem], *, last: datetime, now: datetime
+) -> list[tuple[datetime, InboxItem]]:
+    """The same notices, each with its place; ``last`` as of ``lock_places``.
+
+    A place is the time of its look, or a microsecond after the place before. A mere counter would begin
+    anew after a backup was restored, and give out places that agencies have long passed.
+    """
+    ids = [item.delivery_id for item in items]
+    # In the order in which everybody locks several: the worker may be writing results of the same ones.
+    await session.execute(
+        select(deliveries.c.id).where(deliveries.c.id.in_(ids)).order_by(deliveries.c.id).with_for_update()
+    )
+    new = [item for item in items if item.handed_at is None]
+    first = max(last + STEP, now)
+    given = {item.delivery_id: first + no * STEP for no, item in enumerate(new)}
+    if given:
+        await _PLACES.execute(session, _give_places, list(given.items()))
+        await session.execute(
+            update(inbox_places)
+            .where(inbox_places.c.agency_id == agency_id)
+            .values(last_at=max(given.values()))
+        )
+    return [(item.handed_at or given[item.delivery_id], item) for item in items]
+
+
+@cache
+def _give_places(dialect: str) -> Executable:
+    places = _PLACES.table(dialect)
+    return update(deliveries).where(deliveries.c.id == places.c.id).values(handed_at=places.c.handed_at)
 
 
 async def list_inbox(
     session: Session,
     agency_id: UUID,
     *,
-    after: tuple[datetime, UUID] | None,
+    after: datetime | None,
     limit: int,
     hidden: Collection[UUID] = (),
 ) -> list[InboxItem]:
-    """Notices that the agency has not answered, oldest first, without those of hidden alerts.
+    """Notices that the agency has not answered, in the order of their places, then those that have none.
 
-    After a cursor come the later ones and every one that was never handed over: commits do not happen
-    in the order of their times, and a notice must not fall through between two looks.
+    After a place come the later ones and every one that was never handed over. Those of hidden alerts do not.
     """
     query = _unanswered(agency_id, hidden).limit(limit)
     if after is not None:
         query = query.where(
-            or_(
-                tuple_(deliveries.c.planned_at, deliveries.c.id) > after,
-                deliveries.c.transmitted_at.is_(None),
-            )
+            or_(deliveries.c.handed_at > after, deliveries.c.handed_at.is_(None)),
         )
     return await _items(session, query)
 
@@ -87,6 +141,7 @@ def _unanswered(agency_id: UUID, hidden: Collection[UUID]) -> Select[Any]:
             deliveries.c.id,
             deliveries.c.state,
             deliveries.c.planned_at,
+            deliveries.c.handed_at,
             deliveries.c.alert_id,
             notices.c.body,
         )
@@ -94,10 +149,9 @@ def _unanswered(agency_id: UUID, hidden: Collection[UUID]) -> Select[Any]:
         .where(
             deliveries.c.agency_id == agency_id,
             # A further way says nothing new: whoever fetches has the first one.
-            deliveries.c.rung.not_in(OWN),
-            deliveries.c.state.in_([*OPEN, State.DEAD]),
+            text(READABLE),
         )
-        .order_by(deliveries.c.planned_at, deliveries.c.id)
+        .order_by(deliveries.c.handed_at.asc().nulls_last(), deliveries.c.planned_at, deliveries.c.id)
     )
     if hidden:
         # A test notice belongs to no alert, and a comparison with nothing would hide it.
@@ -107,7 +161,7 @@ def _unanswered(agency_id: UUID, hidden: Collection[UUID]) -> Select[Any]:
 
 async def _items(session: Session, query: Select[Any]) -> list[InboxItem]:
     return [
-        InboxItem(row[0], State(row[1]), row[2], row[3], row[4])
+        InboxItem(row[0], State(row[1]), row[2], row[3], row[4], row[5])
         for row in (await session.execute(query)).all()
     ]
 

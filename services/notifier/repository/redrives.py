@@ -106,6 +106,8 @@ def _redrive(dialect: str) -> Executable:
             endpoint_version=wanted.c.endpoint_version,
             next_wakeup_at=wanted.c.next_wakeup_at,
             held_at=None,
+            # It comes once more, also to a reader who has passed it.
+            handed_at=None,
         )
         .returning(deliveries.c.id)
     )

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
@@ -69,7 +68,8 @@ async def read_inbox(
     """Reading hands over: a notice that was not pushed through yet is transmitted by it.
 
     ``next`` is always given: the place to look from next time. Nothing is skipped: what was never
-    handed over comes whatever the cursor says. With ``lease`` several readers of one agency share the
+    handed over comes whatever the cursor says, and the same cursor asked again gives the same again,
+    if its answer was lost. With ``lease`` several readers of one agency share the
     work: no cursor counts, and what is not answered by a receipt comes again when the lease ends.
     With ``Accept: text/event-stream`` notices come as events until the stream ends after less than a
     minute; then ask again with ``Last-Event-ID``.
@@ -79,11 +79,20 @@ async def read_inbox(
     is_stream = EVENTS in request.headers.get("accept", "")
     begin = after if after is not None or not is_stream else last_event_id
     span = None if lease is None else timedelta(seconds=lease)
-    reading = _Reading(counter, caller, begin, moment_and_id(begin), limit, span)
+    reading = _Reading(counter, caller, begin, _place(begin), limit, span)
     if is_stream:
         return StreamingResponse(_events(request, reading, wait or STREAM_SECONDS), media_type=EVENTS)
     items = await _wait(request, reading, wait)
     return Page(items=[item for _, item in items], next=reading.cursor)
+
+
+def _place(after: str | None) -> datetime | None:
+    """The place that a cursor stands for.
+
+    One from before there were places is no less than its notices' times: they have none, and all come again.
+    """
+    key = moment_and_id(after)
+    return None if key is None else key[0]
 
 
 @dataclass
@@ -93,7 +102,7 @@ class _Reading:
     counter: Counter
     caller: Principal
     cursor: str | None
-    key: tuple[datetime, UUID] | None
+    place: datetime | None
     limit: int
     lease: timedelta | None
 
@@ -101,7 +110,7 @@ class _Reading:
         """Hand over what waits, each with the place to go on from; goes on behind it."""
         async with self.counter.db.reading() as session:
             if not await inbox.anything_waits(
-                session, self.caller, after=self.key, now=self.counter.now(), lease=self.lease
+                session, self.caller, after=self.place, now=self.counter.now(), lease=self.lease
             ):
                 return []
         async with self.counter.db.transaction() as session:
@@ -109,16 +118,16 @@ class _Reading:
                 session,
                 self.counter.desk,
                 self.caller,
-                after=self.key,
+                after=self.place,
                 limit=self.limit,
                 now=self.counter.now(),
                 lease=self.lease,
             )
         shown = []
-        for item in items:
-            # One that was stored late lies before the cursor: the cursor never goes back for it.
-            self.key = max([(item.planned_at, item.delivery_id), *([self.key] if self.key else [])])
-            self.cursor = write_cursor(self.key[0].isoformat(), str(self.key[1]))
+        for place, item in items:
+            # With a lease old ones come among the new: the cursor never goes back for them.
+            self.place = place if self.place is None else max(place, self.place)
+            self.cursor = write_cursor(self.place.isoformat(), str(item.delivery_id))
             shown.append((self.cursor, _shown(item)))
         return shown
 

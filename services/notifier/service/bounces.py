@@ -36,6 +36,7 @@ async def take_bounce(
         "reason": Reason.BOUNCED if state is State.WAITING else None,
         "next_wakeup_at": now + RETRY_AFTER if state is State.WAITING else None,
         "transmitted_at": None,
+        "handed_at": None,
     }
     await ladder_rows.lock_firsts(session, [delivery_id])
     taken = await delivery_rows.take_back(session, delivery_id, values, at=now)

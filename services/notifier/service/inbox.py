@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from common.db import Session
 from common.identity import Principal
@@ -22,22 +21,28 @@ async def hand_over(
     desk: Desk,
     caller: Principal,
     *,
-    after: tuple[datetime, UUID] | None,
+    after: datetime | None,
     limit: int,
     now: datetime,
     lease: timedelta | None = None,
-) -> Sequence[InboxItem]:
-    """Notices that wait for this agency; the answer commits as their transmission before it leaves.
+) -> Sequence[tuple[datetime, InboxItem]]:
+    """Notices that wait for this agency, each with its place.
+
+    The answer commits as their transmission before it leaves.
 
     Args:
         lease: the caller alone works on what it gets for so long, if the others ask with a lease too.
             Then the place (``after``) does not count: what nobody answered comes again when it ends.
     """
+    if caller.agency is None:
+        return []
+    last = await inbox_rows.lock_places(session, caller.agency)
     items = await (
         _list(session, caller, after=after, limit=limit)
         if lease is None
         else _lease(session, caller, limit=limit, now=now, until=now + lease)
     )
+    placed = await inbox_rows.give_places(session, caller.agency, items, last=last, now=now)
     wakeups = {ORDER[urgency]: next_alarm(tier=tier, now=now) for urgency, tier in desk.tiers.items()}
     pulled = await inbox_rows.mark_pulled(
         session, [item.delivery_id for item in items], now=now, wakeups=wakeups
@@ -64,14 +69,14 @@ async def hand_over(
         await holders_informed(session, desk, moved, now=now)
     # A conflict of interest may have been raised since the list was made: nothing leaves after that.
     hidden = await hidden_alerts(session, caller)
-    return [item for item in items if item.alert_id not in hidden]
+    return [(place, item) for place, item in placed if item.alert_id not in hidden]
 
 
 async def anything_waits(
     session: Session,
     caller: Principal,
     *,
-    after: tuple[datetime, UUID] | None,
+    after: datetime | None,
     now: datetime,
     lease: timedelta | None = None,
 ) -> bool:
@@ -85,7 +90,7 @@ async def anything_waits(
 
 
 async def _list(
-    session: Session, caller: Principal, *, after: tuple[datetime, UUID] | None, limit: int
+    session: Session, caller: Principal, *, after: datetime | None, limit: int
 ) -> list[InboxItem]:
     if caller.agency is None:
         return []

@@ -18,7 +18,7 @@ from common.db import Database
 from common.timing import utc_now
 from notifier.domain.delivery import Outcome, State
 from notifier.domain.schedule import Urgency
-from notifier.repository import claims, held
+from notifier.repository import claims, held, inbox
 from notifier.repository.claims import Claimed, Result
 from tests.conftest import DatabaseUrls
 from tests.service.notifier.claiming import LEASE
@@ -142,6 +142,21 @@ async def test_claims_and_results_read_a_grown_table_by_its_partial_indexes(grow
             looks += 1
             assert "ix_deliveries_sendable" in {node.get("Index Name") for node in nodes}, statement
     assert looks == len(Urgency)
+
+
+async def test_a_look_into_an_inbox_does_not_read_what_was_answered(grown: Database) -> None:
+    async with grown.engine.begin() as connection:
+        await connection.execute(text("UPDATE deliveries SET handed_at = now() WHERE state = 'waiting'"))
+        await connection.execute(text("ANALYZE deliveries"))
+        agency = (await connection.execute(text("SELECT agency_id FROM deliveries LIMIT 1"))).scalar_one()
+    place = utc_now() + timedelta(seconds=1)
+    with listening_to(grown) as seen:
+        async with grown.reading() as session:
+            assert await inbox.list_inbox(session, agency, after=place, limit=1) == []
+    [(statement, nodes)] = await plans(grown, seen)
+    read = [node.get("Index Name") for node in nodes if node.get("Relation Name") == "deliveries"]
+    read += [node["Index Name"] for node in nodes if node["Node Type"] == "Bitmap Index Scan"]
+    assert {one for one in read if one} == {"ix_deliveries_readable"}, statement
 
 
 # Two processes
