@@ -29,6 +29,9 @@ EVERY = timedelta(minutes=5)
 AT_FIRST = timedelta(hours=24)
 """How far back the first pass of a process looks at least, for a reader's database may have been restored.
 Further where a reader was not asked for longer; each later one begins a little before the end of the last."""
+LAST_TAKEN = 20
+"""So many of the events before a pass's window are asked about again: a reader that has forgotten one was put
+back to an older state, and is asked about everything."""
 OVERLAP = timedelta(minutes=1)
 """Clocks of several publishers differ, and commits come later than the times they carry."""
 PAGE = 500
@@ -44,6 +47,10 @@ async def list_missing(session: Session, consumer: str, ids: list[UUID]) -> list
     )
     known = set(taken.all())
     return [one for one in ids if one not in known]
+
+
+def _types_of(reader: str) -> list[str]:
+    return [name for name in REGISTRY if reader in readers_of(name)]
 
 
 class Reconciler:
@@ -105,7 +112,14 @@ class Reconciler:
 
     async def _compare(self, reader: str, until: datetime) -> bool:
         """Ask about what left in this reader's window; ``False`` when it does not answer."""
-        async for ids in self._pages(reader, await self._since(reader, until), until):
+        since = await self._since(reader, until)
+        forgotten = await self._has_forgotten(reader, since)
+        if forgotten is None:
+            return False
+        if forgotten:
+            log.error("reader_put_back", service=self.service, consumer=reader)
+            since = until - KEPT
+        async for ids in self._pages(reader, since, until):
             told = await self._readers[reader](ids)
             if told is None:
                 return False
@@ -126,6 +140,30 @@ class Reconciler:
             kept = await session.scalar(select(COMPARED.c.until).where(COMPARED.c.reader == reader))
         return min(until - AT_FIRST, (kept or until) - OVERLAP)
 
+    async def _has_forgotten(self, reader: str, since: datetime) -> bool | None:
+        """Whether it no longer has the last of what it had taken before; ``None`` when it does not answer.
+
+        Its database may be put back to a backup of any age, and nobody tells us.
+        """
+        missing = select(MISSING.c.event_id).where(MISSING.c.reader == reader)
+        query = (
+            select(OUTBOX.c.id)
+            .where(
+                OUTBOX.c.published_at < since,
+                OUTBOX.c.published_at >= self._now() - KEPT,
+                OUTBOX.c.type.in_(_types_of(reader)),
+                OUTBOX.c.id.not_in(missing),
+            )
+            .order_by(OUTBOX.c.published_at.desc())
+            .limit(LAST_TAKEN)
+        )
+        async with self._db.reading() as session:
+            ids = list((await session.scalars(query)).all())
+        if not ids:
+            return False
+        told = await self._readers[reader](ids)
+        return None if told is None else bool(set(told) & set(ids))
+
     async def _keep(self, reader: str, until: datetime) -> None:
         async with self._db.transaction() as session:
             await insert_new(session, COMPARED, [{"reader": reader, "until": until}], ["reader"])
@@ -135,10 +173,9 @@ class Reconciler:
     async def _pages(self, reader: str, since: datetime, until: datetime) -> AsyncIterator[list[UUID]]:
         """By the time at which it left: what was held up for hours is not passed by meanwhile."""
         left = OUTBOX.c.published_at
-        types = [name for name in REGISTRY if reader in readers_of(name)]
         query = (
             select(OUTBOX.c.id, left)
-            .where(left >= since, left <= until, OUTBOX.c.type.in_(types))
+            .where(left >= since, left <= until, OUTBOX.c.type.in_(_types_of(reader)))
             .order_by(left, OUTBOX.c.id)
             .limit(PAGE)
         )

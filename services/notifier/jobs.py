@@ -79,7 +79,7 @@ def jobs(db: Database, desk: Desk, now: Now, *, list_facts: ListFacts | None = N
         async with db.reading() as session:
             if not await rebuilding.is_empty(session):
                 return
-            known = await rebuilding.known_endpoints(session)
+            known = await rebuilding.what_is_known(session)
         try:
             facts = await list_facts()
         except RegistryAway:

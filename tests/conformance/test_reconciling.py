@@ -9,13 +9,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 from structlog.testing import capture_logs
 
 from common.bus import Bus, Message
 from common.db import Database
 from common.doors import Doors
 from common.identity import ServiceTokens
+from common.inbox import INBOX
 from common.keys import KeyRing
 from common.outbox import KEPT, OUTBOX, Ask, Relay
 from common.reconciling import OFTEN_TIMES, SETTLED_AFTER, Reconciler, list_missing
@@ -154,6 +155,42 @@ async def test_whom_nobody_asked_for_days_is_asked_about_all_of_them(
     await relay.pass_once()
     now.move(timedelta(days=4))
     assert await Reconciler("intake", publisher, {"notifier": asking(reader)}, now).pass_once() == 1
+
+
+@pytest.mark.parametrize("is_started_anew", [False, True])
+async def test_a_reader_that_was_put_back_to_an_old_backup_gets_all_that_it_has_forgotten(
+    publisher: Database, reader: Database, now: FrozenNow, *, is_started_anew: bool
+) -> None:
+    """Of whatever age the backup is, and though everything since was known to have been taken."""
+
+    def looking() -> Reconciler:
+        return Reconciler("intake", publisher, {"notifier": asking(reader)}, now)
+
+    relay = relay_of(publisher, NotedBus(inbox_of(reader, now)), now)
+    reconciler = looking()
+    backup = now() + timedelta(days=2, hours=12)
+    kept, lost = set(), set()
+    for _ in range(8):  # one half a day, the last of them days before anybody looks
+        (kept if now() < backup else lost).add(await state_fact(publisher, now))
+        await relay.pass_once()
+        now.move(timedelta(hours=12))
+        assert await reconciler.pass_once() == 0
+    now.move(timedelta(days=3))
+    assert await reconciler.pass_once() == 0
+    async with reader.transaction() as session:
+        await session.execute(delete(INBOX).where(INBOX.c.received_at >= backup))
+        await session.execute(text("DELETE FROM effects"))
+    if is_started_anew:
+        reconciler = looking()
+    with capture_logs() as lines:
+        assert await reconciler.pass_once() == len(lost) == 3
+    assert "reader_put_back" in {line["event"] for line in lines}
+    await relay.pass_once()
+    assert await effects(reader) == Counter(lost)
+    now.move(timedelta(minutes=5))
+    with capture_logs() as lines:
+        assert await reconciler.pass_once() == 0
+    assert lines == []
 
 
 async def test_one_reader_that_is_away_does_not_hold_up_the_others(

@@ -1,6 +1,6 @@
 """The copy of the registry: who holds what, and where to send. Nothing here is cached on the send path."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -332,10 +332,22 @@ async def resume_endpoint(session: Session, endpoint_id: UUID) -> bool:
     return result.first() is not None
 
 
-async def forget_directory(session: Session) -> None:
-    """Empty what a snapshot replaces. Endpoint versions stay: deliveries refer to them."""
-    for table in (mandates, agencies, absences):
-        await session.execute(delete(table))
+async def list_versions(session: Session) -> dict[UUID, int]:
+    """Agencies and absences, each with its version."""
+    found: dict[UUID, int] = {}
+    for table in (agencies, absences):
+        found |= {row[0]: row[1] for row in await session.execute(select(table.c.id, table.c.version))}
+    return found
+
+
+async def forget_directory(session: Session, *, but: Collection[UUID]) -> None:
+    """Empty what a snapshot replaces. Endpoint versions stay: deliveries refer to them.
+
+    Args:
+        but: agencies and absences that stay.
+    """
+    for of in (mandates.c.agency_id, agencies.c.id, absences.c.id):
+        await session.execute(delete(of.table).where(of.not_in(list(but))))
 
 
 async def list_endpoint_ids(session: Session) -> set[UUID]:

@@ -46,7 +46,7 @@ async def revoke_endpoint(
 async def rebuild_directory(_caller: ServiceCaller, counter: AtCounter) -> RebuiltOut:
     """Fetch everything that the registry says now and replace our copy by it."""
     async with counter.db.reading() as session:
-        known = await rebuilding.known_endpoints(session)
+        known = await rebuilding.what_is_known(session)
     facts = await counter.registry()
     async with counter.db.transaction() as session:
         taken = await rebuilding.rebuild(session, counter.desk, facts, known=known, now=counter.now())

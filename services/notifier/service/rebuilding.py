@@ -1,6 +1,7 @@
 """Replaces our copy of the registry by what the registry says now."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -24,23 +25,44 @@ async def is_empty(session: Session) -> bool:
     return not await directory_rows.has_agencies(session)
 
 
-async def known_endpoints(session: Session) -> set[UUID]:
-    """Endpoints in force; to be asked for before the registry is, for ``rebuild``."""
-    return await directory_rows.list_endpoint_ids(session)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The copy as it was before the registry was asked.
+
+    Attributes:
+        endpoints: in force.
+        versions: of agencies and absences.
+    """
+
+    endpoints: frozenset[UUID]
+    versions: Mapping[UUID, int]
+
+
+async def what_is_known(session: Session) -> Known:
+    """To be asked for before the registry is, for ``rebuild``."""
+    return Known(
+        endpoints=frozenset(await directory_rows.list_endpoint_ids(session)),
+        versions=await directory_rows.list_versions(session),
+    )
 
 
 async def rebuild(
-    session: Session, desk: Desk, facts: Sequence[Event], *, known: Collection[UUID], now: datetime
+    session: Session, desk: Desk, facts: Sequence[Event], *, known: Known, now: datetime
 ) -> int:
     """Empty the copy and take every fact; endpoints that the registry does not name are revoked.
 
     Signing keys are ours and stay. Returns how many facts were taken.
 
     Args:
-        known: endpoints in force before the registry was asked. What it registered while it answered, page
-            by page, it may not name, and a revocation is final.
+        known: the copy before the registry was asked. What it said by events while it answered, page by
+            page, it may not name, or by an older version: that stays.
     """
-    await directory_rows.forget_directory(session)
+    told = {
+        one
+        for one, version in (await directory_rows.list_versions(session)).items()
+        if version > known.versions.get(one, -1)
+    }
+    await directory_rows.forget_directory(session, but=told)
     named = set()
     for fact in facts:
         match fact:
@@ -58,7 +80,7 @@ async def rebuild(
                 await directory.take_revocation(session, desk, fact, now=now)
             case _:
                 pass
-    for endpoint_id in set(known) - named:
+    for endpoint_id in known.endpoints - named:
         await directory.revoke_endpoint(session, desk, endpoint_id, at=now, now=now)
     await add_acts(session, [act("directory.rebuilt", at=now, count=len(facts))])
     return len(facts)

@@ -33,7 +33,7 @@ from notifier.domain.delivery import Outcome, Reason, State
 from notifier.domain.schedule import Urgency
 from notifier.errors import EndpointUnusable, RegistryAway
 from notifier.jobs import jobs
-from notifier.models import agencies, attempts, deliveries, endpoint_keys, endpoints, escalations
+from notifier.models import agencies, attempts, deliveries, endpoint_keys, endpoints, escalations, mandates
 from notifier.repository import claims
 from notifier.repository.claims import Claimed, Result
 from notifier.service import conservation, directory, rebuilding
@@ -417,14 +417,17 @@ async def test_the_copy_is_replaced_by_what_the_registry_says(ledger: Ledger) ->
         ),
     ]
     async with ledger.db.reading() as session:
-        known = await rebuilding.known_endpoints(session)
+        known = await rebuilding.what_is_known(session)
     # Registered while the registry answered, after the page on which it would stand.
     meanwhile = await ledger.connect(POLICE, "http://127.0.0.1:9/meanwhile")
+    young = await ledger.register("prosecutor")
+    await ledger.register(POLICE, agency_id=police, version=10)
     async with ledger.db.transaction() as session:
         await rebuilding.rebuild(session, ledger.desk, facts, known=known, now=ledger.now())
     [new] = await rows(ledger, endpoints, id=meanwhile)
     assert new.revoked_at is None
-    assert [row.id for row in await rows(ledger, agencies)] == [police]
+    assert {row.id: row.version for row in await rows(ledger, agencies)} == {police: 10, young: 1}
+    assert {row.agency_id for row in await rows(ledger, mandates)} == {police, young}
     [dropped] = await rows(ledger, endpoints, id=gone)
     assert dropped.revoked_at is not None
     [stays] = await rows(ledger, endpoints, id=kept)
