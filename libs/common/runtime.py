@@ -32,7 +32,6 @@ from common.db import is_away
 from common.health import database_answers, health_router, holds_keys
 from common.inbox import Inbox
 from common.keys import KeyRing
-from common.migrating import upgrade
 from common.outbox import Relay
 from common.parts import Job, Parts, Service
 from common.reconciling import EVERY, Reconciler
@@ -300,6 +299,8 @@ async def _main(
     try:
         await _learn_time(parts, stop)
         if role.startswith("migrate"):
+            from common.migrating import upgrade  # noqa: PLC0415  # for this role alone: 7 MB in every other
+
             await upgrade(parts.db, migrations, is_whole=role == "migrate post")
             service = build(settings, parts)
             for prepare in service.prepare:

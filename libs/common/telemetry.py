@@ -17,7 +17,6 @@ from uuid import UUID
 import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
@@ -144,6 +143,11 @@ class Telemetry:
             sampler=ALWAYS_ON, resource=Resource({"service.name": service}), shutdown_on_exit=False
         )
         if exporter is None and endpoint:
+            # Only where there is a collector: it brings protobuf and an HTTP client of its own.
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415  # said above
+                OTLPSpanExporter,
+            )
+
             exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
         if exporter is not None:
             self.provider.add_span_processor(

@@ -2,7 +2,7 @@
 
 import json
 
-import httpx
+import aiohttp
 
 from common.contracts import Event
 from common.envelope import UnreadableEvent, decode
@@ -28,18 +28,18 @@ class RegistryClient:
         facts: list[Event] = []
         after: str | None = None
         try:
-            async with httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS)) as client:
                 while True:
-                    answer = await client.get(
+                    async with client.get(
                         f"{self._url}/internal/snapshot",
                         params={"after": after} if after else {},
                         headers={"Authorization": f"Bearer {self._tokens.mint('registry')}"},
-                    )
-                    answer.raise_for_status()
-                    page = answer.json()
+                        raise_for_status=True,
+                    ) as answer:
+                        page = await answer.json()
                     facts += [decode(json.dumps(item).encode()).event for item in page["items"]]
                     after = page["next"]
                     if after is None:
                         return facts
-        except (httpx.HTTPError, UnreadableEvent, ValueError, KeyError, TypeError) as error:
+        except (aiohttp.ClientError, TimeoutError, UnreadableEvent, ValueError, KeyError, TypeError) as error:
             raise RegistryAway from error
