@@ -28,7 +28,7 @@ class Desk:
     seals: Seals
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 
@@ -44,7 +44,7 @@ class AgencyCaller:
     subject: str
 
 
-def _agency_caller(caller: Annotated[Principal, Depends(require("agency"))]) -> AgencyCaller:
+async def _agency_caller(caller: Annotated[Principal, Depends(require("agency"))]) -> AgencyCaller:
     if caller.agency is None:
         raise AgencyNotNamed
     return AgencyCaller(caller.agency, caller.subject)

@@ -1,7 +1,7 @@
 """What ``app`` hands to the console, who is looking, and how a page refuses."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -88,7 +88,7 @@ class Visitor:
         return self.bearer
 
 
-def _console(request: Request) -> Console:
+async def _console(request: Request) -> Console:
     console: Console = request.app.state.console
     return console
 
@@ -123,8 +123,8 @@ def language_of(request: Request) -> str:
 AnyVisitor = Annotated[Visitor, Depends(_visitor)]
 
 
-def _only(role: Role) -> Callable[[Visitor], Visitor]:
-    def check(visitor: AnyVisitor) -> Visitor:
+def _only(role: Role) -> Callable[[Visitor], Awaitable[Visitor]]:
+    async def check(visitor: AnyVisitor) -> Visitor:
         if visitor.known().role is not role:
             raise RoleNotAllowed
         return visitor
@@ -136,7 +136,7 @@ Operator = Annotated[Visitor, Depends(_only(Role.OPERATOR))]
 Agency = Annotated[Visitor, Depends(_only(Role.AGENCY))]
 
 
-def refuse_cross_site(request: Request) -> None:
+async def refuse_cross_site(request: Request) -> None:
     """Let a form pass only when our own page sent it (Fetch Metadata, else Origin).
 
     A request that carries neither comes from no browser of this decade and is refused as well.

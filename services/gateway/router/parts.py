@@ -42,7 +42,7 @@ class Desk:
     security_contact: str
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 

@@ -29,7 +29,7 @@ class Counter:
     registry: Callable[[], Awaitable[list[Event]]]
 
 
-def _counter(request: Request) -> Counter:
+async def _counter(request: Request) -> Counter:
     counter: Counter = request.app.state.counter
     return counter
 

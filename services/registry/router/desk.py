@@ -27,7 +27,7 @@ class Desk:
     stop_sending: Callable[[UUID], Awaitable[None]]
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 
