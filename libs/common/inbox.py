@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -38,9 +39,13 @@ class Together:
     """An effect that takes many events at once: ``async def receive_xs(session, received, *, now)``.
 
     Whatever it does must not depend on how the events are grouped.
+
+    Attributes:
+        patience: seconds that more may gather under load, where nobody waits for the effect.
     """
 
     effect: Callable[..., Awaitable[None]]
+    patience: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ async def first_of(session: Session, consumer: str, event_ids: Sequence[UUID], *
 class _Waiting:
     envelope: Envelope
     taken: asyncio.Future[bool]
+    patience: float
 
 
 class Inbox:
@@ -100,9 +106,13 @@ class Inbox:
         self._waiting: list[_Waiting] = []
         self._working: asyncio.Task[None] | None = None
         self._worked_at = 0.0
+        self._hurry = asyncio.Event()
 
-    async def take(self, body: bytes) -> bool:
+    async def take(self, body: bytes, *, is_waited_for: bool = True) -> bool:
         """Let the event take effect, once; returns when that is committed.
+
+        Args:
+            is_waited_for: ``False``: it may gather others, as far as its effect has patience.
 
         Returns:
             ``False`` when it had done so before.
@@ -112,17 +122,25 @@ class Inbox:
             Transient: the database is away.
         """
         envelope = decode(body)
-        if type(envelope.event) not in self._effects:
+        effect = self._effects.get(type(envelope.event))
+        if effect is None:
             return False
-        one = _Waiting(envelope, asyncio.get_running_loop().create_future())
+        patience = 0.0 if is_waited_for or not isinstance(effect, Together) else effect.patience
+        one = _Waiting(envelope, asyncio.get_running_loop().create_future(), patience)
         self._waiting.append(one)
+        if not patience or len(self._waiting) >= BATCH:
+            self._hurry.set()
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._work())
         return await one.taken
 
     async def consume(self, message: Message) -> None:
-        """The bus's way in."""
+        """The bus's way in, where the publisher waits."""
         await self.take(message.body)
+
+    async def consume_at_leisure(self, message: Message) -> None:
+        """The way in of a bus that keeps the message meanwhile: its publisher has gone on long ago."""
+        await self.take(message.body, is_waited_for=False)
 
     async def forget_old(self) -> None:
         """Drop marks older than ``KEPT``."""
@@ -135,12 +153,24 @@ class Inbox:
         is_busy = loop.time() - self._worked_at < BUSY_SECONDS
         await asyncio.sleep(GATHER_SECONDS if is_busy else 0)
         while self._waiting:
+            if is_busy:
+                await self._gather()
+            is_busy = True
+            self._hurry.clear()
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             if len(batch) > 1 and await self._settle(batch, is_last_try=False):
                 continue
             for one in batch:
                 await self._settle([one], is_last_try=True)
         self._worked_at = loop.time()
+
+    async def _gather(self) -> None:
+        """Let more come as long as nobody waits for anything that is here."""
+        patience = min(one.patience for one in self._waiting)
+        if patience and len(self._waiting) < BATCH:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._hurry.wait()
 
     async def _settle(self, batch: Sequence[_Waiting], *, is_last_try: bool) -> bool:
         """Take a batch in one transaction and tell those who wait; ``False``: to be tried one by one."""

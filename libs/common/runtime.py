@@ -167,9 +167,9 @@ async def _work(service: Service, parts: Parts, stop: asyncio.Event, relay: Rela
     watched: list[Queue] = []
     if service.effects:
         watched = [event_queue(service.name)]
-        subscription = await parts.bus.subscribe(
-            event_queue(service.name), inbox.consume, prefetch=EVENTS_IN_HAND
-        )
+        is_kept = isinstance(parts.bus, RabbitBus)
+        consume = inbox.consume_at_leisure if is_kept else inbox.consume
+        subscription = await parts.bus.subscribe(event_queue(service.name), consume, prefetch=EVENTS_IN_HAND)
 
     async def queues() -> Sequence[Queue]:
         return [*watched, *(await service.lanes() if service.lanes else ())]

@@ -24,6 +24,9 @@ from common.db import Session
 from common.inbox import Effect, Received, Together
 from common.timing import Now
 
+PATIENCE_SECONDS = 0.1
+"""Nobody waits for a task to the tenth of a second, and an alert tells of its duties several times."""
+
 OpenAssignees = Callable[[str, UUID], Mapping[UUID, UUID]]
 """Opens ``assignees`` of an alert: obligation → agency."""
 
@@ -110,11 +113,11 @@ def effects(
         )
 
     return {
-        AlertReceived: Together(receive_alerts),
-        ObligationOpened: Together(receive_opened),
-        ObligationMet: Together(receive_met),
-        ObligationBreached: Together(receive_breached),
-        ObligationWaived: Together(receive_waived),
+        AlertReceived: Together(receive_alerts, patience=PATIENCE_SECONDS),
+        ObligationOpened: Together(receive_opened, patience=PATIENCE_SECONDS),
+        ObligationMet: Together(receive_met, patience=PATIENCE_SECONDS),
+        ObligationBreached: Together(receive_breached, patience=PATIENCE_SECONDS),
+        ObligationWaived: Together(receive_waived, patience=PATIENCE_SECONDS),
         ObligationPassed: take_passed,
         BreachExplained: take_explanation,
         ConflictRaised: raise_conflict,

@@ -10,12 +10,12 @@ from sqlalchemy import select
 
 from common import inbox as inbox_module
 from common import outbox
-from common.bus import Transient
+from common.bus import Exchange, Message, Transient
 from common.contracts.casework import CaseManagerAppointed
 from common.contracts.intake import ContentOpened
 from common.db import Database, Session, insert_ignore
 from common.envelope import Envelope, UnreadableEvent, decode, encode
-from common.inbox import INBOX, Inbox, Received, Together, first_of
+from common.inbox import BATCH, INBOX, Inbox, Received, Together, first_of
 from common.telemetry import Telemetry, current_traceparent, trace_id_of
 from common.testing import FrozenNow
 from common.timing import Now
@@ -76,6 +76,47 @@ async def test_events_that_come_together_share_a_transaction(reader: Database, n
     assert traces == {trace_id_of(TRACEPARENT)}  # each under its own parent
 
 
+async def test_under_load_more_gather_where_nobody_waits(reader: Database, now: FrozenNow) -> None:
+    sizes: list[int] = []
+
+    async def take_all(session: Session, received: Sequence[Received], *, now: Now) -> None:
+        sizes.append(len(received))
+        for one in received:
+            await receive_content_opened(session, one.event, now=now)
+
+    patient = Together(take_all, patience=10.0)
+    inbox = Inbox("notifier", reader, {ContentOpened: patient}, Telemetry("notifier"), now)
+    told = [uuid4() for _ in range(BATCH + 3)]
+
+    def message() -> Message:
+        body = body_of(told[sum(sizes) + len(waiting)], now)
+        return Message(id="", exchange=Exchange.EVENTS, key=ContentOpened.type, body=body)
+
+    waiting: list[asyncio.Task[None]] = []
+
+    async def bring(times: int) -> None:
+        for _ in range(times):
+            waiting.append(asyncio.create_task(inbox.consume_at_leisure(message())))
+            await asyncio.sleep(0)
+
+    await bring(1)
+    await asyncio.gather(*waiting)
+    assert sizes == [1], "a rested inbox waits for nobody"
+    waiting.clear()
+    await bring(1)
+    await asyncio.sleep(0.1)
+    assert sizes == [1], "a busy one lets more come"
+    assert await inbox.take(body_of(told[2], now)), "until somebody waits for one"
+    await asyncio.gather(*waiting)
+    assert sizes == [1, 2]
+    waiting.clear()
+    async with asyncio.timeout(5):
+        await bring(BATCH)
+        await asyncio.gather(*waiting)
+    assert sizes == [1, 2, BATCH], "or as many are there as share a transaction"
+    assert await effects(reader) == Counter(told)
+
+
 @pytest.mark.parametrize("together", [False, True])
 async def test_one_that_fails_spoils_nothing_for_the_others(
     reader: Database, now: FrozenNow, *, together: bool
@@ -130,7 +171,7 @@ async def test_an_effect_that_failed_leaves_no_mark_and_no_trace_of_itself(
 
 async def test_planted_a_mark_outside_the_transaction_is_found(reader: Database, now: FrozenNow) -> None:
     class MarksFirst(Inbox):
-        async def take(self, body: bytes) -> bool:
+        async def take(self, body: bytes, *, is_waited_for: bool = True) -> bool:  # as it is asked
             envelope = decode(body)
             async with self._db.transaction() as session:
                 if not await first_of(session, self.service, [envelope.id], now=self._now):

@@ -242,6 +242,7 @@ class Edition:
     role_names: Mapping[str, Phrase] = field(default_factory=dict)
     not_yet_in_force: str | None = None
     facts: Mapping[str, FactCode] = field(default_factory=dict)
+    _by_id: dict[str, Rule] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def met_by(self, fact: str) -> tuple[str, ...]:
         """Ids of the rules that a fact of this code meets, in the sequence of the text."""
@@ -249,10 +250,9 @@ class Edition:
 
     def rule(self, rule_id: str) -> Rule:
         """The rule with this id; ``KeyError`` when the edition has none."""
-        for rule in self.rules:
-            if rule.id == rule_id:
-                return rule
-        raise KeyError(rule_id)
+        if not self._by_id:
+            self._by_id.update((rule.id, rule) for rule in reversed(self.rules))
+        return self._by_id[rule_id]
 
     def name_of(self, role: str) -> Phrase:
         """The name of a role in words; the code itself when no name is known."""

@@ -5,9 +5,10 @@ guessed from silence: only then the guardianship body takes its place. Nobody fo
 the delivery waits, blocked, with an alarm.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from uuid import UUID
 
 from notifier.domain.exclusion import SCHOOLS
@@ -140,11 +141,16 @@ class Directory:
     def _at(self, role: str, level: str, moment: datetime) -> UUID | None:
         found: Iterable[UUID] = (
             holding.agency_id
-            for holding in self.holdings
-            if holding.role == role
-            and holding.territory == level
-            and holding.is_primary
-            and holding.agency_id not in self.excluded
-            and holding.holds_at(moment)
+            for holding in self._primary.get((role, level), ())
+            if holding.agency_id not in self.excluded and holding.holds_at(moment)
         )
         return min(found, key=str, default=None)
+
+    @cached_property
+    def _primary(self) -> Mapping[tuple[str, str], Sequence[Holding]]:
+        """By role and territory: one alert asks some sixty times, and a region has a thousand schools."""
+        found: dict[tuple[str, str], list[Holding]] = {}
+        for holding in self.holdings:
+            if holding.is_primary:
+                found.setdefault((holding.role, holding.territory), []).append(holding)
+        return found

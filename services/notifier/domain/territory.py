@@ -5,12 +5,14 @@ settlement; a level that is not used is zeros. The first two digits equal the nu
 """
 
 import re
+from functools import lru_cache
 
 COUNTRY = "KZ"
 _REGION = re.compile(r"KZ-\d\d")
 _KATO = re.compile(r"\d{9}")
 
 
+@lru_cache(4096)
 def chain(territory: str) -> tuple[str, ...]:
     """The territory and everything above it, nearest first, ending with the whole country.
 

@@ -81,6 +81,8 @@ class Lawbook:
 
         Also takes the id of one act's edition: the law as it stood when that came into force.
         """
+        if (known := self._composed.get(edition_id)) is not None:
+            return known
         held = {edition.id: edition for edition in self.editions}
         if edition_id in held:
             return self.edition_at(start_of(held[edition_id].act.effective_from))

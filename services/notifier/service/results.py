@@ -60,8 +60,9 @@ async def write_results(session: Session, desk: Desk, results: Sequence[Result],
         await ladder_rows.lock_firsts(session, gone)
     transmitted, died = await claims.write_results(session, results)
     if transmitted:
-        await note_moved(session, transmitted, "transmitted", now=now)
+        # In this order: what is only written waits for the next statement, and there is none any more.
         await holders_informed(session, desk, transmitted, now=now)
+        await note_moved(session, transmitted, "transmitted", now=now)
     moved = {each.delivery_id for each in transmitted}
     late = {
         result.delivery_id: result.ended_at

@@ -5,7 +5,7 @@ information (architecture §2.7, §3 *A clock starts when its holder got the inf
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -82,6 +82,8 @@ async def holders_informed(session: Session, desk: Desk, moved: Sequence[Moved],
         # Any way to the agency carries the duties of its first one.
         at[each.carrier_id] = min(each.at, at.get(each.carrier_id, each.at))
     met = await obligation_rows.meet_carried(session, at)
+    # All that is asked and changed first, then all that is only written: that goes in one statement.
+    begun = await _restart_clocks(session, desk, real)
     told: dict[tuple[UUID, datetime | None], list[Met]] = defaultdict(list)
     for one in met:
         # Whoever hears it tells by the time that there was no breach: each of these has its own.
@@ -104,10 +106,16 @@ async def holders_informed(session: Session, desk: Desk, moved: Sequence[Moved],
             ),
         ],
     )
-    await _start_clocks(session, desk, real, now=now)
+    await _tell_started(session, desk, begun, now=now)
 
 
-async def _start_clocks(session: Session, desk: Desk, moved: Sequence[Moved], *, now: datetime) -> None:
+Begun = tuple[obligation_rows.Row, obligation_rows.Restart]
+
+
+async def _restart_clocks(
+    session: Session, desk: Desk, moved: Sequence[Moved]
+) -> Mapping[UUID, Sequence[Begun]]:
+    """By alert, what its recipients owe from now on."""
     at = {each.delivery_id: each.at for each in moved}
     pending = await obligation_rows.list_pending_of(session, list(at))
     earliest: dict[UUID, tuple[obligation_rows.Row, datetime]] = {}
@@ -117,10 +125,16 @@ async def _start_clocks(session: Session, desk: Desk, moved: Sequence[Moved], *,
             earliest[row.id] = (row, at[delivery_id])
     restarts = [_restarted(desk, row, start) for row, start in earliest.values()]
     await obligation_rows.restart(session, restarts)
-    by_alert: dict[UUID, list[tuple[obligation_rows.Row, obligation_rows.Restart]]] = defaultdict(list)
+    by_alert: dict[UUID, list[Begun]] = defaultdict(list)
     for restart in restarts:
         row = earliest[restart.id][0]
         by_alert[row.alert_id].append((row, restart))
+    return by_alert
+
+
+async def _tell_started(
+    session: Session, desk: Desk, by_alert: Mapping[UUID, Sequence[Begun]], *, now: datetime
+) -> None:
     for alert_id, begun in by_alert.items():
         event = ObligationOpened(
             alert_id=alert_id,
