@@ -53,7 +53,8 @@ KEPT = timedelta(days=35)
 BATCH = 200
 LEASE = timedelta(seconds=30)
 CONFIRM_SECONDS = 2.0
-IDLE_SECONDS = 0.5
+IDLE_SECONDS = 0.45
+"""Less than the pool lets a connection rest before it asks whether it is still there (``common.db``)."""
 BUSY_SECONDS = 0.05
 GATHER_SECONDS = 0.01
 """A relay that moved something within the last ``BUSY_SECONDS`` lets a little more gather before it goes

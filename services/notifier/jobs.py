@@ -119,7 +119,7 @@ class _Repeating:
             moment = self._now()
             self._aside = {row: until for row, until in self._aside.items() if until > moment}
             among = Among(but=frozenset(self._aside))
-            async with self._db.reading() as session:
+            async with self._db.glancing() as session:
                 if not await self._pass.find(session, now=moment, among=among, limit=1):
                     return
             try:
