@@ -22,7 +22,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -138,9 +138,13 @@ class Telemetry:
         self, service: str, endpoint: str | None = None, *, exporter: SpanExporter | None = None
     ) -> None:
         self.service = service
-        # Always on: a caller whose traceparent says "not sampled" must not switch our record off.
+        # Never by the caller: one whose traceparent says "not sampled" must not switch our record off. Where
+        # nobody collects spans, none are written; trace ids go on from service to service all the same.
+        is_collected = exporter is not None or bool(endpoint)
         self.provider = TracerProvider(
-            sampler=ALWAYS_ON, resource=Resource({"service.name": service}), shutdown_on_exit=False
+            sampler=ALWAYS_ON if is_collected else ALWAYS_OFF,
+            resource=Resource({"service.name": service}),
+            shutdown_on_exit=False,
         )
         if exporter is None and endpoint:
             # Only where there is a collector: it brings protobuf and an HTTP client of its own.
