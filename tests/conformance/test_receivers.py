@@ -39,15 +39,20 @@ class Wrong:
     def __init__(self, kit: Kit, gateway: str, mistake: str) -> None:
         self.kit, self.gateway, self.mistake = kit, gateway, mistake
         self.known: set[str] = set()
+        self.is_down = False
         self.work: set[asyncio.Task[None]] = set()
 
     # Every mistake is a branch of its own: that is what this class is.
     async def take(self, request: web.Request) -> web.Response:  # noqa: C901, PLR0911, PLR0912  # see above
         body = b""
+        if self.is_down:
+            return web.Response(status=503)
+        self.is_down = self.mistake == "broken_off"  # until all of it is there
         async for part in request.content.iter_any():
             body += part
             if len(body) > 16_384 and self.mistake != "huge_body":
                 return web.Response(status=413)
+        self.is_down = False
         if self.mistake == "huge_body" and len(body) > 500_000:
             raise MemoryError
         if self.mistake == "garbage":
