@@ -24,7 +24,11 @@ HOUSE = (
     ("DABYL_BUS_API", "", "RabbitMQ's management interface for it; unset: port 15672 of each node"),
 )
 COMPOSE = (
-    ("DABYL_VERSION", "0.1.0", "tag of our images"),
+    (
+        "DABYL_VERSION",
+        "0.1.0",
+        "tag of our images; another one before each upgrade, or the old images lose it",
+    ),
     ("DABYL_LISTEN", "127.0.0.1", "address on which the gateway's port is published; put TLS in front of it"),
     ("DABYL_PORT", "8000", "port of the gateway on this machine"),
     (
