@@ -48,6 +48,7 @@ COMPOSE = (
     ("DABYL_SMTP_TLS", "starttls", "how it is spoken to: starttls, tls, or none for Mailpit"),
     ("DABYL_SMTP_SENDER", "dabyl@localhost", "address in From"),
     ("DABYL_MAILPIT_PORT", "8025", "port of Mailpit's pages, on loopback; with `--profile mailpit`"),
+    ("DABYL_PROMETHEUS_PORT", "9090", "port of Prometheus's pages, on loopback; with `--profile prometheus`"),
     ("DABYL_SECRETS", "", "folder that `make secrets` made; written by it into compose.env"),
     ("DABYL_UID", "", "user of our containers, owner of those files; written by `make secrets`"),
     ("DABYL_GID", "", "its group; written by `make secrets`"),

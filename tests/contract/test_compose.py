@@ -252,7 +252,10 @@ def test_nothing_is_mailed_unless_a_relay_is_named() -> None:
     for name in ("notifier", "notifier-worker"):
         assert substituted(OURS[name]["environment"]["NOTIFIER_SMTP_HOST"], {}) == "", name
     catchers = {name for name in PARTS if "profiles" in PARTS[name]}
-    assert catchers == {"mailpit"}  # not started unless asked for: what it takes reaches nobody
+    assert catchers == {
+        "mailpit",
+        "prometheus",
+    }  # not started unless asked for: what mailpit takes reaches nobody
     assert all("profiles" not in one for one in OURS.values())
 
 
