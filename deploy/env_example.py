@@ -24,7 +24,11 @@ HOUSE = (
     ("DABYL_BUS_API", "", "RabbitMQ's management interface for it; unset: port 15672 of each node"),
 )
 COMPOSE = (
-    ("DABYL_VERSION", "0.1.0", "tag of our images"),
+    (
+        "DABYL_VERSION",
+        "0.1.0",
+        "tag of our images; another one before each upgrade, or the old images lose it",
+    ),
     ("DABYL_LISTEN", "127.0.0.1", "address on which the gateway's port is published; put TLS in front of it"),
     ("DABYL_PORT", "8000", "port of the gateway on this machine"),
     (
@@ -44,6 +48,7 @@ COMPOSE = (
     ("DABYL_SMTP_TLS", "starttls", "how it is spoken to: starttls, tls, or none for Mailpit"),
     ("DABYL_SMTP_SENDER", "dabyl@localhost", "address in From"),
     ("DABYL_MAILPIT_PORT", "8025", "port of Mailpit's pages, on loopback; with `--profile mailpit`"),
+    ("DABYL_PROMETHEUS_PORT", "9090", "port of Prometheus's pages, on loopback; with `--profile prometheus`"),
     ("DABYL_SECRETS", "", "folder that `make secrets` made; written by it into compose.env"),
     ("DABYL_UID", "", "user of our containers, owner of those files; written by `make secrets`"),
     ("DABYL_GID", "", "its group; written by `make secrets`"),

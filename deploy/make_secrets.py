@@ -4,11 +4,12 @@
 be run again: what is there stays, what is missing comes. It writes
 
 * ``FOLDER/<service>/``: the only keys that this service's containers mount;
-* ``FOLDER/ring/``: all keys; keep it away from the machine that serves, it is the backup. Bring it back
-  before running this again: without it, or with another one, nothing is written;
+* ``FOLDER/ring/``: all keys; keep it away from the machine that serves, there is no other copy. Bring it
+  back before running this again: without it, or with another one, nothing is written;
 * ``FOLDER/bootstrap/``: the gateway puts the first registrar's credentials here;
 * ``FOLDER/rabbitmq.json``: deploy/rabbitmq/definitions.json with salted password hashes;
-* ``FOLDER/compose.env``: for ``docker compose --env-file``; lines that are not ours stay.
+* ``FOLDER/compose.env``: for ``docker compose --env-file``; lines that are not ours stay. Keep a copy with
+  the ring: PostgreSQL knows the passwords in it, and no others.
 """
 
 import argparse

@@ -5,7 +5,6 @@ Everything is sent by the code that sends in production: the same bytes, headers
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ import httpx
 from common.timing import utc_now
 from dabyl.conform.door import Door, Expected
 from dabyl.conform.kit import Kit
+from dabyl.conform.wire import Reply, break_off, post
 from notifier.adapters.webhook import signed_headers
 from notifier.domain.channel import ASYMMETRIC, Parcel
 from notifier.domain.notice import Notice, NoticeDuty, render_notice
@@ -49,28 +49,6 @@ class Finding:
     name: str
     passed: bool | None
     got: str = ""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer, or why there is none."""
-
-    status: int | None
-    seconds: float
-    trouble: str = ""
-
-    @property
-    def is_taken(self) -> bool:
-        """2xx."""
-        return self.status is not None and 200 <= self.status < 300
-
-    @property
-    def is_refused(self) -> bool:
-        """4xx: said no, and went on living."""
-        return self.status is not None and 400 <= self.status < 500
-
-    def __str__(self) -> str:
-        return str(self.status) if self.status is not None else self.trouble
 
 
 @dataclass
@@ -176,6 +154,13 @@ class Trial:
         reply = await self._send(unreadable)
         alive = await self._send(self._notice(is_test=True))
         self._note("unreadable", passed=reply.is_refused and alive.is_taken, got=f"{reply}, {alive}")
+        # More than once: who goes down by it may still answer the one that came meanwhile.
+        for _ in range(SAME_TIME):
+            await break_off(self._http, self.url, self._headers(notice, key=self._stranger()))
+            alive = await self._send(self._notice(is_test=True))
+            if not alive.is_taken:
+                break
+        self._note("broken_off", passed=alive.is_taken, got=str(alive))
 
     async def _whole_way(self) -> None:
         """A notice as it is meant: taken, content read, answered."""
@@ -321,18 +306,7 @@ class Trial:
         return await self._post(sent.body, headers or self._headers(sent))
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> Reply:
-        began = time.monotonic()
-        status, trouble = None, ""
-        try:
-            async with self._http.stream("POST", self.url, content=body, headers=headers) as answer:
-                status = answer.status_code
-        except httpx.TimeoutException:
-            trouble = "no answer"
-        except httpx.ConnectError:
-            trouble = "no connection"
-        except httpx.HTTPError:
-            trouble = "closed"
-        return Reply(status, time.monotonic() - began, trouble)
+        return await post(self._http, self.url, body, headers)
 
 
 @dataclass(frozen=True)
@@ -380,6 +354,7 @@ CHECKS = (
     "huge_body",
     "garbage",
     "unreadable",
+    "broken_off",
     "token",
     "content",
     "receipt",

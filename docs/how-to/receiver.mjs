@@ -1,7 +1,6 @@
-// The smallest receiver that an agency needs, in Node 20, without any package:
-//   node receiver.mjs connected.json https://dabyl.example 8080
+// The smallest receiver, in Node 20 without any package: node receiver.mjs connected.json https://dabyl.example 8080
 import { createHash, createHmac, createPrivateKey, createPublicKey, sign, timingSafeEqual, verify } from "node:crypto";
-import { fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { fsyncSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 const [file, gateway, port] = process.argv.slice(2);
 const { client_id, client_secret, ...mine } = JSON.parse(readFileSync(file, "utf8"));
@@ -13,8 +12,11 @@ const receiptKey = createPrivateKey(okp(mine.receipt_key));
 const form = new URLSearchParams({ grant_type: "client_credentials", client_id, client_secret });
 const pauses = (process.env.PAUSES ?? "1,2,5,15,60,300").split(","); // seconds; the last one again and again
 const journal = openSync(`${file}.journal`, "a+", 0o600); // a real receiver uses its database
-const known = new Map(readFileSync(journal, "utf8").split("\n").slice(0, -1).map((line) => line.split(" "))); // id -> body
-const store = (id, what) => [writeSync(journal, `${id} ${what}\n`), fsyncSync(journal), known.set(id, what)];
+const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const lines = readFileSync(journal, "utf8").split("\n").map((line) => line.split(" ")); // a power cut may have torn one
+const known = new Map(lines.filter(([id, what, sum]) => sum === digest(id + what))); // id -> body, or "done"
+const add = (id, what) => writeFileSync(journal, `\n${id} ${what} ${digest(id + what)}\n`); // glued to no torn line
+const store = (id, what) => [add(id, what), fsyncSync(journal), known.set(id, what)]; // known when it is on disk
 function isOurs({ "webhook-id": id, "webhook-timestamp": stamp, "webhook-signature": given = "" }, body) {
   if (!id || !(Math.abs(Date.now() / 1000 - Number(stamp)) < 300)) return false;
   const signed = Buffer.concat([Buffer.from(`${id}.${stamp}.`), body]);
@@ -36,25 +38,23 @@ async function call(url, options) { // until it is taken, every few minutes at l
   } catch (error) { console.error("not taken yet:", error.name); }
 }
 async function answer(id, body, notice = JSON.parse(body)) {
-  if (notice.test) return;
-  const options = { headers: { "dabyl-grant": notice.content.grant } }; // a notice about a body below has no content
-  if (!notice.silent && !notice.breached && !(await call(notice.content.url, options))) return; // else: to a person!
-  const notice_digest = createHash("sha256").update(body).digest("hex"); // of the bytes as they came
-  const person = { name: "Name of who took it", position: "Duty officer" };
-  const receipt = { delivery: notice.delivery, notice_digest, status: "received", person, at: new Date() };
+  const [isBelow, headers] = [notice.silent || notice.breached, { "dabyl-grant": notice.content.grant }]; // below: no content
+  if (notice.test || !(isBelow || (await call(notice.content.url, { headers })))) return; // else: to a person!
+  const person = { name: "Name of who took it", position: "Duty officer" }; // the digest is of the bytes as they came
+  const receipt = { delivery: notice.delivery, notice_digest: digest(body), status: "received", person, at: new Date() };
   const text = [{ alg: "Ed25519" }, receipt].map((o) => Buffer.from(JSON.stringify(o)).toString("base64url")).join(".");
   const jws = `${text}.${sign(null, Buffer.from(text), receiptKey).toString("base64url")}`;
-  const headers = { "content-type": "application/jose" };
-  if (await call(notice.receipt.url, { method: "POST", body: jws, headers })) store(id, "done"); // taken: 200 or 201
+  await call(notice.receipt.url, { method: "POST", body: jws, headers: { "content-type": "application/jose" } });
+  store(id, "done"); // taken (200, 201), or another answer stands (409)
 }
 const work = (id, body) => answer(id, body).catch((error) => console.error("not answered yet", id, error.message));
 for (const [id, what] of known) if (what !== "done") work(id, Buffer.from(what, "base64")); // after a crash
-createServer(async (request, response, body = Buffer.alloc(0)) => {
-  const [id, say] = [request.headers["webhook-id"], (status) => response.writeHead(status).end()];
+async function take(request, id = request.headers["webhook-id"], body = Buffer.alloc(0)) {
   for await (const part of request) // a notice has 4 kB at most
-    if ((body = Buffer.concat([body, part])).length > 16_384) return say(413);
-  if (!isOurs(request.headers, body)) return say(401);
-  try { JSON.parse(body); } catch { return say(400); }
-  if (!known.has(id)) { store(id, body.toString("base64")); work(id, body); } // stored first, answered then
-  say(200);
-}).listen(Number(port), "127.0.0.1");
+    if ((body = Buffer.concat([body, part])).length > 16_384) return 413;
+  try { if (!isOurs(request.headers, body) || !JSON.parse(body)) return 401; } catch { return 400; } // signed, no JSON
+  if (!known.has(id)) { store(id, body.toString("base64")); work(id, body); } // stored first
+  return 200;
+} // 500: they broke off, or the disk is full. Nothing is known then, and it comes again
+createServer((request, response) => take(request).catch((error) => console.error("not taken:", error.message) ?? 500)
+  .then((status) => response.writeHead(status).end())).listen(Number(port), "127.0.0.1");

@@ -36,6 +36,52 @@ asyncio.run(main())
 """
 
 
+def test_the_image_on_top_of_ours_gets_the_package_where_ours_looks(tmp_path: Path) -> None:
+    """Every step of its Dockerfile, on an environment as our image has it: without pip, and not root's."""
+    ours = instructions(ROOT / "deploy" / "Dockerfile")
+    theirs = instructions(PAGER / "Dockerfile")
+    assert [word for word, _ in theirs] == ["ARG", "FROM", "USER", "COPY", "RUN", "USER"]
+    (_, user), (_, files), (_, install), last = theirs[2:]
+    assert user == "root"  # ours is not, and nobody else may write there
+    assert last == [one for one in ours if one[0] == "USER"][-1]
+    assert any("pip uninstall" in rest for word, rest in ours if word == "RUN")  # so it needs another's
+    shutil.copytree(PAGER, tmp_path / "source")
+    wheel = [
+        sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
+        "--disable-pip-version-check", "--wheel-dir", str(tmp_path), str(tmp_path / "source"),
+    ]  # fmt: skip
+    subprocess.run(wheel, capture_output=True, check=True)
+    inside = tmp_path / "image"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", inside / "opt/venv"], check=True)
+    pattern, target = files.split()
+    (inside / target.strip("/")).mkdir(parents=True)
+    for file in tmp_path.glob(pattern):
+        shutil.copy(file, inside / target.strip("/"))
+    here = install.replace("/usr/local/bin/pip", f"{sys.executable} -m pip --disable-pip-version-check")
+    for place in ("/opt/venv/", "/tmp/wheels"):  # noqa: S108  # the image's, not ours
+        here = here.replace(place, f"{inside}{place}")
+    done = subprocess.run(["bash", "-c", here], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = (
+        "import importlib.metadata as m; print([one.value for one in m.entry_points(group='dabyl.channels')])"
+    )
+    told = subprocess.run(
+        [inside / "opt/venv/bin/python", "-I", "-c", found], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "['dabyl_pager:make']\n"
+    assert not (inside / target.strip("/")).exists()
+
+
+def instructions(file: Path) -> list[tuple[str, str]]:
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return [
+        (word, rest.strip())
+        for word, _, rest in (line.partition(" ") for line in joined.splitlines())
+        if word
+    ]
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package as pip puts it somewhere else."""

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from aiohttp import web
 from joserfc import jws
@@ -37,15 +39,20 @@ class Wrong:
     def __init__(self, kit: Kit, gateway: str, mistake: str) -> None:
         self.kit, self.gateway, self.mistake = kit, gateway, mistake
         self.known: set[str] = set()
+        self.is_down = False
         self.work: set[asyncio.Task[None]] = set()
 
     # Every mistake is a branch of its own: that is what this class is.
     async def take(self, request: web.Request) -> web.Response:  # noqa: C901, PLR0911, PLR0912  # see above
         body = b""
+        if self.is_down:
+            return web.Response(status=503)
+        self.is_down = self.mistake == "broken_off"  # until all of it is there
         async for part in request.content.iter_any():
             body += part
             if len(body) > 16_384 and self.mistake != "huge_body":
                 return web.Response(status=413)
+        self.is_down = False
         if self.mistake == "huge_body" and len(body) > 500_000:
             raise MemoryError
         if self.mistake == "garbage":
@@ -283,37 +290,86 @@ def test_the_node_receiver_is_short_and_needs_no_package() -> None:
     assert all("node:" in line for line in text.splitlines() if line.startswith("import"))
 
 
-def test_the_node_receiver_answers_after_a_crash_what_it_had_taken(tmp_path: Path) -> None:
-    """Ended with kill -9 between its 200 and its receipt: the receipt comes from the next start."""
+@contextlib.contextmanager
+def receiving(language: str, folder: Path, gateway: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    program = [str(ensure_node()), "receiver.mjs"] if language == "node" else [sys.executable, "receiver.py"]
+    command = [program[0], str(HOW_TO / program[1]), str(folder / CONNECTED), gateway, str(port)]
+    running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=QUICK)
+    try:
+        wait_until(lambda: listening(port), within=20, or_else=lambda: f"{language} did not start")
+        yield running
+    finally:
+        running.kill()  # the hard way, always: nothing may depend on an orderly end
+        running.wait(10)
+
+
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_a_receiver_answers_after_a_crash_what_it_had_taken(language: str, tmp_path: Path) -> None:
+    """Ended with kill -9 between its 200 and its receipt: the receipt comes from the next start.
+
+    Before, its disk is full in the middle of an entry: what it could not store it has not taken.
+    """
     port, door_port = free_ports(2)
-    kit = make_kit(f"http://127.0.0.1:{door_port}")
+    gateway = f"http://127.0.0.1:{door_port}"
+    kit = make_kit(gateway)
     write_kit(tmp_path, kit)
     assert read_kit(tmp_path) == kit
-    command = [
-        str(ensure_node()), str(HOW_TO / "receiver.mjs"), str(tmp_path / CONNECTED),
-        f"http://127.0.0.1:{door_port}", str(port),
-    ]  # fmt: skip
+    journal = tmp_path / f"{CONNECTED}.journal"
 
-    async def crash() -> bool:
+    async def crash() -> tuple[list[int | None], bool, bool]:
         door = Door(kit, door_port)
-        trial = Trial(f"http://127.0.0.1:{port}/", kit, door)
-        sent, expected = trial._expect()
-        for round_ in range(2):
-            running = await asyncio.to_thread(subprocess.Popen, command, stderr=subprocess.DEVNULL)
-            await asyncio.to_thread(
-                wait_until, lambda: listening(port), within=20, or_else=lambda: "node did not start"
-            )
-            if round_ == 0:  # nobody at our doors: it can only store and answer
-                async with aiohttp.ClientSession() as http:
-                    answer = await http.post(trial.url, data=sent.body, headers=trial._headers(sent))
-                    assert answer.status == 200
-                running.kill()
-                running.wait(10)
-                await door.open()
-        came = await door.wait(lambda: bool(expected.receipts), 15)
-        running.terminate()
-        running.wait(10)
+        trial = Trial(f"http://127.0.0.1:{port}/dabyl", kit, door)
+        first, second = trial._expect(), trial._expect()
+        answers = []
+        async with httpx.AsyncClient() as trial._http:
+            with receiving(language, tmp_path, gateway, port) as running:  # nobody at our doors
+                _, hard = resource.prlimit(running.pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (journal.stat().st_size + 100, hard))
+                answers.append((await trial._send(first[0])).status)
+                assert journal.stat().st_size == 100  # torn
+                resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (hard, hard))
+                answers += [(await trial._send(sent)).status for sent in (first[0], second[0])]
+            await door.open()
+            with receiving(language, tmp_path, gateway, port):
+                came = await door.wait(lambda: bool(first[1].receipts and second[1].receipts), 15)
+                # What was answered before the next crash is not begun anew after it.
+                await asyncio.to_thread(
+                    wait_until,
+                    lambda: journal.read_text().count(" done ") == 2,
+                    within=10,
+                    or_else=lambda: "what was answered is not noted",
+                )
+            seen = first[1].opened + second[1].opened
+            with receiving(language, tmp_path, gateway, port):
+                answers.append((await trial._send(first[0])).status)
+                again = await door.wait(lambda: first[1].opened + second[1].opened > seen, 1)
+        await door.close()
+        return answers, came, again
+
+    assert asyncio.run(crash()) == ([500, 200, 200, 200], True, False)
+
+
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_an_entry_that_a_power_cut_tore_swallows_no_other(language: str, tmp_path: Path) -> None:
+    port, door_port = free_ports(2)
+    gateway = f"http://127.0.0.1:{door_port}"
+    kit = make_kit(gateway)
+    write_kit(tmp_path, kit)
+    journal = tmp_path / f"{CONNECTED}.journal"
+
+    async def tear() -> bool:
+        door = Door(kit, door_port)
+        trial = Trial(f"http://127.0.0.1:{port}/dabyl", kit, door)
+        (torn, again), (kept, expected) = trial._expect(), trial._expect()
+        journal.write_text(f"{torn.id} {base64.b64encode(torn.body).decode()[:50]}")
+        async with httpx.AsyncClient() as trial._http:
+            with receiving(language, tmp_path, gateway, port):
+                assert (await trial._send(kept)).is_taken
+                assert (await trial._send(torn)).is_taken  # nobody got a 200 for it: it comes again
+            await door.open()
+            with receiving(language, tmp_path, gateway, port):
+                came = await door.wait(lambda: bool(expected.receipts and again.receipts), 15)
         await door.close()
         return came
 
-    assert asyncio.run(crash())
+    assert asyncio.run(tear())

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from common.bus.topology import Exchange, event_queue, fixed_queues, lane_queue
 from common.contracts import REGISTRY
 from tests.parts import engine
-from tests.parts.compose import SERVICES, read_compose, substituted
+from tests.parts.compose import SERVICES, read_compose, resolved, substituted
 from tests.parts.process import PartFailed
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,7 @@ def test_our_images_carry_the_version_of_the_distribution() -> None:
 
 def test_no_password_is_in_the_file_and_every_one_is_asked_for() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    assert not re.search(r"PASSWORD[A-Z_]*:\s+\"?[^\"$\s]", text)
+    assert not re.search(r"PASSWORD[A-Z_]*: +\"?[^\"$\s]", text)
     assert not re.search(r"://\w+:(?!\$\{)[^@/\s]+@", text)
     for name in re.findall(r"\$\{(\w*PASSWORD\w*)", text):
         assert not re.search(rf"\$\{{{name}(?::-|\}})", text), f"{name} must be required"
@@ -166,6 +167,70 @@ def test_a_container_sets_what_its_service_reads_and_leaves_no_placeholder(name:
     assert needed <= given
 
 
+GIVEN = {"database_url", "bus_url", "bus_api", "keys_dir", "otlp_endpoint", "host", "port", "public_url"}
+GIVEN |= {"bootstrap_file", "traces_url", "traces_kind", *(f"{service}_url" for service in SERVICES)}
+"""What the file decides by itself: where things are."""
+NEVER = {"bus_declares", "allow_loopback"}
+"""Where one user may do everything, and for simulated agencies: not here."""
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - TOPOLOGY))
+def test_every_setting_of_a_service_can_be_set_in_compose_env(name: str) -> None:
+    service = OURS[name]["command"][2]
+    fields = set(import_module(f"{service}.settings").Settings.model_fields) - GIVEN - NEVER
+    assert "log_level" in fields
+    for key in (f"{service}_{field}".upper() for field in fields):
+        assert reaching(name, key), key
+
+
+def test_every_setting_that_a_page_names_reaches_its_service_and_no_other() -> None:
+    pages = [
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs" / "how-to").glob("*.md"),
+        ROOT / "dabyl" / "onboarding.py",
+    ]
+    said = {
+        (service, key)
+        for page in pages
+        for key, service in re.findall(
+            r"\b((" + "|".join(map(str.upper, SERVICES)) + r")_[A-Z_]+[A-Z])\b", page.read_text()
+        )
+        if key.removeprefix(f"{service}_").lower() not in {*GIVEN, *NEVER} and "_X_" not in key
+    }
+    assert {key for _, key in said} >= {
+        "NOTIFIER_VOICE_URL",
+        "NOTIFIER_ACKNOWLEDGE_URGENT",
+        "GATEWAY_INBOX_WAITS",
+    }
+    for service, key in said:
+        for name in set(OURS) - TOPOLOGY:
+            assert reaching(name, key) == (OURS[name]["command"][2] == service.lower()), f"{name}: {key}"
+
+
+def test_the_override_of_the_how_to_fits_the_file() -> None:
+    page = (ROOT / "docs" / "how-to" / "run-with-docker.md").read_text()
+    [block] = re.findall(r"```yaml\n(services:.+?)```", page, re.DOTALL)
+    more: dict[str, Any] = yaml.safe_load(block)["services"]
+    assert set(more) == {"notifier", "notifier-worker"}  # both look for channels
+    for name, one in more.items():
+        assert set(one) == {"volumes", "environment"}
+        assert all(re.match(r"NOTIFIER_X_[A-Z]+_[A-Z]+$", key) for key in one["environment"])
+        inside = [mount.split(":")[1] for mount in one["volumes"]]
+        assert not {mount.split(":")[1] for mount in OURS[name]["volumes"]} & set(inside)
+    pointed = re.findall(r"# (NOTIFIER_\w+)=(/\S+)", block)
+    assert len(pointed) == len(inside)
+    for (key, path), folder in zip(pointed, inside, strict=True):
+        assert reaching("notifier-worker", key)
+        assert path.startswith(folder)
+
+
+def reaching(name: str, key: str) -> bool:
+    """Whether the container is given what compose.env says of this setting."""
+    needed = dict.fromkeys(re.findall(r"\$\{(\w+):\?", str(OURS[name]["environment"])), "needed")
+    unset = resolved(OURS[name]["environment"], needed).get(key)
+    return unset != "said" and resolved(OURS[name]["environment"], {**needed, key: "said"}).get(key) == "said"
+
+
 def test_only_the_gateway_is_reached_from_outside_this_machine() -> None:
     for name, one in CONTAINERS.items():
         for port in one.get("ports", ()):
@@ -187,7 +252,10 @@ def test_nothing_is_mailed_unless_a_relay_is_named() -> None:
     for name in ("notifier", "notifier-worker"):
         assert substituted(OURS[name]["environment"]["NOTIFIER_SMTP_HOST"], {}) == "", name
     catchers = {name for name in PARTS if "profiles" in PARTS[name]}
-    assert catchers == {"mailpit"}  # not started unless asked for: what it takes reaches nobody
+    assert catchers == {
+        "mailpit",
+        "prometheus",
+    }  # not started unless asked for: what mailpit takes reaches nobody
     assert all("profiles" not in one for one in OURS.values())
 
 

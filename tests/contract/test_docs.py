@@ -6,7 +6,9 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -130,7 +132,64 @@ async def served(app: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-async def test_the_receiver_of_the_how_to_receives(receiver: ModuleType) -> None:
+async def test_the_receiver_of_the_how_to_receives(receiver: ModuleType, tmp_path: Path) -> None:
+    async with at_work(receiver, tmp_path) as house:
+        delivery = uuid4()
+        body = a_notice(delivery, house.gateway_url)
+        assert await house.send(delivery, body, **{"webhook-signature": "v1,AAAA"}) == 401
+        assert await house.send(uuid4(), a_notice(uuid4(), house.gateway_url, test=True)) == 200
+        assert house.gateway.calls == []
+        assert await house.send(delivery, body) == 200
+        assert await house.send(delivery, body) == 200
+        await asyncio.wait_for(house.gateway.answered.wait(), 10)
+    assert house.gateway.calls == ["token", "content", "token"]
+    [compact] = house.gateway.receipts
+    receipt = json.loads(jws.deserialize_compact(compact, house.key, algorithms=["Ed25519"]).payload)
+    assert receipt["delivery"] == str(delivery)
+    assert receipt["notice_digest"] == hashlib.sha256(body).hexdigest()
+
+
+async def test_a_notice_that_nobody_could_be_given_is_given_again(
+    receiver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No receipt before a person has it, and none is forgotten because the first way to a person failed."""
+    tried: list[tuple[str, int]] = []
+
+    async def hand(self: Any, notice: dict[str, Any], content: dict[str, Any] | None) -> None:
+        assert content == {"narrative": "…"}
+        tried.append((notice["delivery"], len(house.gateway.receipts)))
+        if len(tried) == 1:
+            raise OSError("the printer is on fire")
+
+    monkeypatch.setattr(receiver.Receiver, "hand_to_a_person", hand)  # an agency's own part
+    async with at_work(receiver, tmp_path) as house:
+        delivery = uuid4()
+        assert await house.send(delivery, a_notice(delivery, house.gateway_url)) == 200
+        await asyncio.wait_for(house.gateway.answered.wait(), 10)
+    assert tried == [(str(delivery), 0)] * 2
+
+
+@dataclass
+class AtWork:
+    """The receiver with its agency's own part, before a gateway that checks everything."""
+
+    gateway: Gateway
+    gateway_url: str
+    url: str
+    key: OKPKey
+    secret: bytes
+
+    async def send(self, delivery: UUID, body: bytes, **headers: str) -> int:
+        signed = signed_headers(a_parcel(delivery, body, self.secret), now=datetime.now(UTC)) | headers
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"{self.url}/dabyl", data=body, headers=signed) as answer,
+        ):
+            return answer.status
+
+
+@asynccontextmanager
+async def at_work(receiver: ModuleType, folder: Path) -> AsyncIterator[AtWork]:
     key, secret = OKPKey.generate_key("Ed25519"), b"s" * 32
     connected: dict[str, Any] = {
         "webhook_secret": "whsec_" + base64.b64encode(secret).decode(),
@@ -142,33 +201,13 @@ async def test_the_receiver_of_the_how_to_receives(receiver: ModuleType) -> None
     app.router.add_get("/v1/content", gateway.content)
     app.router.add_post("/v1/receipt", gateway.receipt)
     gateway_runner, gateway_url = await served(app)
-    runner, url = await served(receiver.make_app(connected, gateway_url))
-
-    async def send(delivery: UUID, body: bytes, **headers: str) -> int:
-        signed = signed_headers(a_parcel(delivery, body, secret), now=datetime.now(UTC)) | headers
-        async with (
-            aiohttp.ClientSession() as http,
-            http.post(f"{url}/dabyl", data=body, headers=signed) as answer,
-        ):
-            return answer.status
-
+    theirs = receiver.make_app(connected, gateway_url, folder / "journal", (0.05,))
+    runner, url = await served(theirs)
     try:
-        delivery = uuid4()
-        body = a_notice(delivery, gateway_url)
-        assert await send(delivery, body, **{"webhook-signature": "v1,AAAA"}) == 401
-        assert await send(uuid4(), a_notice(uuid4(), gateway_url, test=True)) == 200
-        assert gateway.calls == []
-        assert await send(delivery, body) == 200
-        assert await send(delivery, body) == 200
-        await asyncio.wait_for(gateway.answered.wait(), 10)
+        yield AtWork(gateway, gateway_url, url, key, secret)
     finally:
         await runner.cleanup()
         await gateway_runner.cleanup()
-    assert gateway.calls == ["token", "content", "token"]
-    [compact] = gateway.receipts
-    receipt = json.loads(jws.deserialize_compact(compact, key, algorithms=["Ed25519"]).payload)
-    assert receipt["delivery"] == str(delivery)
-    assert receipt["notice_digest"] == hashlib.sha256(body).hexdigest()
 
 
 def a_parcel(delivery: UUID, body: bytes, secret: bytes) -> Parcel:

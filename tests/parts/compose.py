@@ -34,7 +34,7 @@ def read_compose() -> dict[str, Any]:
 
 
 def substituted(value: str, variables: dict[str, str]) -> str:
-    """``${NAME}``, ``${NAME:-default}``, ``${NAME:?message}`` as compose reads them.
+    """``${NAME}``, ``${NAME:-default}``, ``${NAME:?message}`` as compose reads them, also one in another.
 
     Raises:
         PartFailed: a required variable is missing.
@@ -48,7 +48,16 @@ def substituted(value: str, variables: dict[str, str]) -> str:
             return str(rest)
         raise PartFailed(f"{name}: {rest or 'not set'}")
 
-    return re.sub(r"\$\{(?P<name>\w+)(?:(?P<kind>:[-?])(?P<rest>[^}]*))?\}", one, value)
+    inmost = re.compile(r"\$\{(?P<name>\w+)(?:(?P<kind>:[-?])(?P<rest>[^${}]*))?\}")
+    while (further := inmost.sub(one, value)) != value:
+        value = further
+    return value
+
+
+def resolved(environment: dict[str, Any], variables: dict[str, str]) -> dict[str, str]:
+    """What a container is given: a name without a value is passed on where it is set, and else left out."""
+    passed = {name: variables.get(name) if value is None else value for name, value in environment.items()}
+    return {name: substituted(str(value), variables) for name, value in passed.items() if value is not None}
 
 
 def make_secrets(folder: Path) -> dict[str, str]:
@@ -235,8 +244,8 @@ class ComposeHouse:
         word, flag, service, *role = (substituted(one, self._variables) for one in described["command"])
         assert (word, flag) == ("python", "-m"), described["command"]
         environment = {
-            key: self._here(substituted(str(value), self._variables), described)
-            for key, value in described["environment"].items()
+            key: self._here(value, described)
+            for key, value in resolved(described["environment"], self._variables).items()
         }
         prefix = service.upper()
         port = self._ports[service] if role == ["api"] else free_ports(1)[0]
