@@ -1,7 +1,7 @@
 """Replaces our copy of the registry by what the registry says now."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import Event
@@ -32,7 +32,7 @@ async def known_endpoints(session: Session) -> set[UUID]:
 async def rebuild(
     session: Session, desk: Desk, facts: Sequence[Event], *, known: Collection[UUID], now: datetime
 ) -> int:
-    """Empty the copy and take every fact; endpoints that the registry does not name are revoked.
+    """Empty the copy and take every fact in this order; endpoints not named by the registry are revoked.
 
     Signing keys are ours and stay. Returns how many facts were taken.
 
@@ -41,7 +41,7 @@ async def rebuild(
             by page, it may not name, and a revocation is final.
     """
     await directory_rows.forget_directory(session)
-    named = set()
+    named: set[UUID] = set()
     for fact in facts:
         match fact:
             case AgencyRegistered():
@@ -51,8 +51,10 @@ async def rebuild(
             case BodyDeclaredAbsent():
                 await directory.take_absence(session, desk, fact, now=now)
             case EndpointRegistered():
+                # Of two on one rung the newer is used: heard of at once, they keep the order of the register.
+                taken_at = now + timedelta(microseconds=len(named))
                 named.add(fact.endpoint_id)
-                await directory.take_endpoint(session, desk, fact, now=now)
+                await directory.take_endpoint(session, desk, fact, now=taken_at)
             case EndpointRevoked():
                 named.add(fact.endpoint_id)
                 await directory.take_revocation(session, desk, fact, now=now)
