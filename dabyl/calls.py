@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,16 @@ class Calls:
         """GET; raises ``CallRefused`` on a problem."""
         given = {key: value for key, value in query.items() if value is not None}
         return self._send("GET", path, params=given, headers=_bearer(token))
+
+    def every(self, path: str, *, token: str, **query: Any) -> Iterator[Any]:
+        """The items of a list, page by page."""
+        after: str | None = None
+        while True:
+            page = self.get(path, token=token, after=after, limit=200, **query)
+            yield from page["items"]
+            after = page["next"]
+            if after is None:
+                return
 
     def post(self, path: str, body: Any, *, token: str, headers: dict[str, str] | None = None) -> Any:
         """POST JSON; raises ``CallRefused`` on a problem."""
