@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ class Calls:
     Args:
         url: the gateway.
         home: ``DABYL_HOME``; holds ``bootstrap.json``, written by the gateway at its first start.
+        patience: seconds without a byte after which nobody answers there; longer than the gateway waits.
     """
 
-    def __init__(self, url: str, home: Path) -> None:
+    def __init__(self, url: str, home: Path, *, patience: float = 35) -> None:
         self.url = url.rstrip("/")
         self._home = home
-        self._http = httpx.Client(base_url=self.url, timeout=35, trust_env=False)
+        self._http = httpx.Client(base_url=self.url, timeout=patience, trust_env=False)
         self._tokens: dict[str, tuple[float, str]] = {}
 
     def registrar(self) -> str:
@@ -67,10 +69,21 @@ class Calls:
             self._tokens[name] = (time.monotonic() + granted["expires_in"] / 2, token)
         return token
 
-    def get(self, path: str, *, token: str, **query: Any) -> Any:
+    def get(self, path: str, *, token: str, patience: float | None = None, **query: Any) -> Any:
         """GET; raises ``CallRefused`` on a problem."""
         given = {key: value for key, value in query.items() if value is not None}
-        return self._send("GET", path, params=given, headers=_bearer(token))
+        more = {} if patience is None else {"timeout": patience}
+        return self._send("GET", path, params=given, headers=_bearer(token), **more)
+
+    def every(self, path: str, *, token: str, **query: Any) -> Iterator[Any]:
+        """The items of a list, page by page."""
+        after: str | None = None
+        while True:
+            page = self.get(path, token=token, after=after, limit=200, **query)
+            yield from page["items"]
+            after = page["next"]
+            if after is None:
+                return
 
     def post(self, path: str, body: Any, *, token: str, headers: dict[str, str] | None = None) -> Any:
         """POST JSON; raises ``CallRefused`` on a problem."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.runtime import listen
 from dabyl.calls import Calls
-from dabyl.onboarding import connect, find_agency
+from dabyl.onboarding import connect, find_agency, list_ways
 from dabyl.simulators.roster import CAST, Member, Roster
 
 NOBODY = "http://127.0.0.1:9"
@@ -19,6 +19,8 @@ NOBODY = "http://127.0.0.1:9"
 
 def cast(calls: Calls, home: Path, through: Callable[[int], int] = lambda port: port) -> Roster:
     """Connect every simulated agency, or take the roster of an earlier start while its port is free.
+
+    One that moved with the port replaces its first way: nothing is left to be sent where nobody is.
 
     Args:
         through: the port that the house is told, for the one where the agencies listen.
@@ -38,7 +40,10 @@ def cast(calls: Calls, home: Path, through: Callable[[int], int] = lambda port: 
             raise LookupError(code)
         host = NOBODY if behaviour == "dead" else f"http://127.0.0.1:{through(port)}"
         url = None if behaviour == "pull" else f"{host}/{code}"
-        given = connect(calls, agency, url, send_test=False)
+        before = (
+            None if url is None else next((way for way in list_ways(calls, agency) if way["rung"] == 0), None)
+        )
+        given = connect(calls, agency, url, send_test=False, replaces=before)
         members.append(
             Member(
                 code=code,

@@ -1,11 +1,14 @@
 """Connecting an agency in one go, whichever way it is told: endpoint, keys, credentials, test notice."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from joserfc.jwk import OKPKey
 
+from common.timing import Now, utc_now
 from dabyl.calls import Calls
 
 INBOX = "inbox"
@@ -28,6 +31,9 @@ NEEDS = {
     "file": "NOTIFIER_DROP_FOLDER",
 }
 """The setting without which this house cannot send that way."""
+
+KATO = 9
+"""Digits of a KATO code."""
 
 _PEOPLE = frozenset({"smtp", "sms", "voice"})
 """They reach people, who answer in the console: nobody there signs a receipt."""
@@ -73,6 +79,7 @@ def connect(
     kind: str = "webhook",
     rung: int = 0,
     with_client: bool = True,
+    replaces: dict[str, Any] | None = None,
 ) -> Connected:
     """Give an agency everything it needs to be told, and to answer.
 
@@ -84,9 +91,11 @@ def connect(
         rung: 0 the first way, 1 the second endpoint, 2 the duty phone.
         with_client: whether to make credentials; a further way of a connected body needs none.
         send_test: whether to send a test notice at the end.
+        replaces: the endpoint whose next version this is; what waits for it goes to the new address, and
+            its keys are believed beside the new ones for a day.
 
     Raises:
-        CallRefused: the house refused a step; earlier steps stay and the command can be repeated.
+        CallRefused: the house refused a step; earlier steps stay, and an endpoint that was made is replaced.
     """
     token = calls.registrar()
     endpoint: dict[str, Any] | None = None
@@ -98,6 +107,9 @@ def connect(
         if kind not in _PEOPLE:
             receipt_key = dict(OKPKey.generate_key("Ed25519").as_dict(private=True))
             body["receipt_key"] = receipt_key["x"]
+        if replaces is not None:
+            body |= {"id": replaces["id"], "replaces": replaces["version"]}
+            body |= {"concurrency": replaces["concurrency"], "hours": replaces["hours"]}
         endpoint = calls.post("/v1/endpoints", body, token=token)
         if kind == "webhook" or kind.startswith("x-"):
             where = f"/v1/endpoints/{endpoint['id']}/signing-key"
@@ -139,6 +151,46 @@ def told(given: Connected) -> list[str]:
         else:
             lines.append(f"no plug-in for {given.kind} is installed (docs/how-to/write-an-adapter.md)")
     return lines
+
+
+def make_agency(calls: Calls, code: str, name: str, role: str, territory: str) -> dict[str, Any]:
+    """Register a body that holds one role."""
+    body = {
+        "code": code,
+        "name": {"kk": name, "ru": name, "en": name},
+        "mandates": [{"role": role, "territory": territory}],
+    }
+    made: dict[str, Any] = calls.post("/v1/agencies", body, token=calls.registrar())
+    return made
+
+
+def list_bodies(calls: Calls, role: str, territory: str) -> Iterator[dict[str, Any]]:
+    """Who holds the role there or above now, and who stands in for it."""
+    return calls.every("/v1/agencies", token=calls.registrar(), role=role, territory=territory)
+
+
+def place_of(calls: Calls, territory: str) -> str:
+    """The code under which the register keeps this territory; a finer KATO code belongs to its region."""
+    listed = calls.get("/v1/territories", token=calls.registrar())["items"]
+    by_kato = {one["kato"]: str(one["code"]) for one in listed}
+    if territory not in by_kato and len(territory) == KATO:
+        return by_kato.get(f"{territory[:2]}0000000", territory)
+    return by_kato.get(territory, territory)
+
+
+def holds(body: dict[str, Any], role: str, place: str, *, now: Now = utc_now) -> bool:
+    """Whether this very body holds this very role in this very territory, now or from a day to come."""
+    return any(
+        (one["role"], one["territory"]) == (role, place)
+        and (one["valid_until"] is None or datetime.fromisoformat(one["valid_until"]) > now())
+        for one in body["mandates"]
+    )
+
+
+def list_ways(calls: Calls, agency: dict[str, Any]) -> list[dict[str, Any]]:
+    """The agency's endpoints in force."""
+    listed = calls.every("/v1/endpoints", token=calls.registrar(), agency=agency["id"])
+    return [one for one in listed if one["revoked_at"] is None]
 
 
 def find_agency(calls: Calls, code: str) -> dict[str, Any] | None:

@@ -7,6 +7,9 @@ from dabyl.calls import CallRefused, Calls, HouseAway
 
 PUBLISHERS = ("intake", "notifier", "casework", "registry")
 
+PATIENCE = 65
+"""Seconds for the whole ledger; the gateway gives notifier 60."""
+
 ADDS_UP, DOES_NOT, NO_ANSWER = 0, 1, 2
 """Exit codes: that somebody does not answer is no statement about the ledger."""
 
@@ -18,7 +21,7 @@ def weigh(calls: Calls, scope: Literal["recent", "whole"]) -> dict[str, Any]:
         CallRefused: notifier, or whoever gives out tokens, does not answer.
     """
     token = calls.token(role="operator")
-    balance = calls.get("/v1/conservation", token=token, scope=scope)
+    balance = calls.get("/v1/conservation", token=token, patience=PATIENCE, scope=scope)
     outboxes, silent = [], []
     for service in PUBLISHERS:
         try:

@@ -33,7 +33,8 @@ class Settings(ServiceSettings):
     )
     bootstrap_file: Path | None = Field(
         None,
-        description="the first registrar's client id and secret are written here (0600) at the first start",
+        description="the first registrar's client id and secret are written here (0600) at the first start; "
+        "again, when our database does not know that client (lost, or restored from before)",
     )
     traces_url: str | None = Field(
         None, description="where the console reads traces from; unset: it shows none"

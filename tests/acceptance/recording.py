@@ -93,7 +93,7 @@ class Agency:
         self._calls = calls
         found = find_agency(calls, code)
         assert found is not None, code
-        # Of two endpoints in force the first one counts: one that an earlier test left would get the notices.
+        # Of two endpoints in force the newest counts, but one that was left keeps what waits for it.
         assert url is None or not _endpoints_in_force(calls, found), (
             f"{code} has an endpoint: take another body"
         )

@@ -16,6 +16,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from dabyl.casting import cast
 from tests.acceptance.embedded import ROOT, EmbeddedHouse
 from tests.acceptance.raw import ask
 from tests.acceptance.recording import Recorder, recording
@@ -97,10 +98,31 @@ def added(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def ways(house: EmbeddedHouse, agency: str) -> list[tuple[str, int]]:
+def endpoints(house: EmbeddedHouse, agency: str) -> list[dict[str, Any]]:
     calls = house.calls()
-    page = calls.get("/v1/endpoints", token=calls.registrar(), agency=agency)
-    return [(one["kind"], one["rung"]) for one in page["items"]]
+    return list(calls.every("/v1/endpoints", token=calls.registrar(), agency=agency))
+
+
+def ways(house: EmbeddedHouse, agency: str) -> list[tuple[str, int]]:
+    return [(one["kind"], one["rung"]) for one in endpoints(house, agency)]
+
+
+def register(house: EmbeddedHouse, code: str, name: str, role: str, territory: str) -> None:
+    calls = house.calls()
+    names = {"kk": name, "ru": name, "en": name}
+    body = {"code": code, "name": names, "mandates": [{"role": role, "territory": territory}]}
+    calls.post("/v1/agencies", body, token=calls.registrar())
+
+
+def is_registered(house: EmbeddedHouse, code: str) -> bool:
+    calls = house.calls()
+    return bool(calls.get("/v1/agencies", token=calls.registrar(), code=code)["items"])
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 def test_a_webhook_gets_a_signed_test_notice(house: EmbeddedHouse, receiver: Recorder) -> None:
@@ -167,6 +189,103 @@ def test_a_duty_phone_is_the_third_rung_and_says_what_this_house_lacks(house: Em
     assert ways(house, given["agency_id"]) == [("voice", 2)]
     assert given["test"]["outcome"] == "no_adapter"
     assert "NOTIFIER_VOICE_URL" in done.stderr
+
+
+def test_a_rung_that_is_taken_is_not_given_twice(house: EmbeddedHouse, drop: Path) -> None:
+    (drop / "first").mkdir()
+    (drop / "moved").mkdir()
+    first = added(add(house, "KZ-43", "--kind", "file", "--url", "folder:first", "--no-test"))
+    second = ("--kind", "smtp", "--url", "mailto:duty@police.example")
+    said = refused(add(house, "KZ-43", *second))
+    assert {"--replace", first["endpoint_id"]} <= set(said.replace(")", " ").replace(",", " ").split())
+    assert "--rung 1" in said
+    assert "folder:first" not in said
+    assert ways(house, first["agency_id"]) == [("file", 0)]
+    added(add(house, "KZ-43", *second, "--rung", "1", "--no-client"))
+    assert "--rung 2" in refused(add(house, "KZ-43", "--kind", "file", "--url", "folder:moved"))
+    moved = added(add(house, "KZ-43", "--kind", "file", "--url", "folder:moved", "--replace"))
+    assert moved["endpoint_id"] == first["endpoint_id"]
+    assert moved["test"]["outcome"] == "accepted"
+    assert [one for one in (drop / "moved").rglob("*") if one.is_file()]
+    in_force = [one for one in endpoints(house, first["agency_id"]) if one["rung"] == 0]
+    assert [(one["url"], one["version"]) for one in in_force] == [("folder:moved", 2)]
+
+
+def test_nothing_is_replaced_where_nothing_is(house: EmbeddedHouse) -> None:
+    webhook = ("--url", "https://police.example/dabyl", "--replace")
+    assert "rung 0" in refused(add(house, "KZ-47", *webhook))
+    assert ways(house, "internal-affairs-kz-47") == []
+    whose = (
+        "--role",
+        "education_org",
+        "--territory",
+        "KZ-47",
+        "--code",
+        "school-9-kz-47",
+        "--name",
+        "School 9",
+    )
+    assert "school-9-kz-47" in refused(_dabyl(house, "agency", "add", *whose, *webhook))
+    assert not is_registered(house, "school-9-kz-47")
+
+
+def test_of_two_ways_on_a_rung_none_is_chosen_to_be_replaced(house: EmbeddedHouse) -> None:
+    calls = house.calls()
+    two = [
+        calls.post(
+            "/v1/endpoints",
+            {"agency": "internal-affairs-kz-55", "url": f"https://police.example/{number}"},
+            token=calls.registrar(),
+        )["id"]
+        for number in (1, 2)
+    ]
+    said = refused(add(house, "KZ-55", "--url", "https://police.example/3", "--replace"))
+    assert all(one in said for one in two)
+
+
+def test_simulated_agencies_that_move_leave_no_way_behind(house: EmbeddedHouse, tmp_path: Path) -> None:
+    before = cast(house.calls(), tmp_path)
+    (tmp_path / "simulators.json").unlink()  # another house address, or their port is taken
+    after = cast(house.calls(), tmp_path)
+    assert [one.endpoint_id for one in after.members] == [one.endpoint_id for one in before.members]
+    for member in after.members:
+        assert len(endpoints(house, member.agency_id)) == (0 if member.behaviour == "pull" else 1)
+
+
+def test_of_two_schools_none_is_taken_for_the_other(house: EmbeddedHouse) -> None:
+    here = ("--role", "education_org", "--territory", "KZ-59")
+    register(house, "school-7-kz-59", "School 7", "education_org", "KZ-59")
+    said = refused(_dabyl(house, "agency", "add", *here))
+    assert "school-7-kz-59" in said
+    assert "education-org-kz-59" in said
+    new = ("--code", "school-12-kz-59", "--name", "School 12")
+    assert added(_dabyl(house, "agency", "add", *here, *new))["code"] == "school-12-kz-59"
+    named = added(_dabyl(house, "agency", "add", *here, "--code", "school-7-kz-59"))
+    assert named["code"] == "school-7-kz-59"
+
+
+def test_who_acts_for_a_body_that_is_missing_is_another_body(house: EmbeddedHouse) -> None:
+    whose = ("--role", "child_rights_authority", "--territory", "KZ-61")
+    assert "child-rights-authority-kz" in refused(_dabyl(house, "agency", "add", *whose))
+    said = refused(_dabyl(house, "agency", "add", *whose, "--code", "child-rights-authority-kz"))
+    assert "child_rights_authority in KZ" in said
+
+
+def test_a_name_needs_a_code_and_a_code_is_nobody_elses(house: EmbeddedHouse) -> None:
+    here = ("--role", "education_org", "--territory", "KZ-62")
+    assert "--code" in refused(_dabyl(house, "agency", "add", *here, "--name", "School 12"))
+    assert "--name" in refused(_dabyl(house, "agency", "add", *here, "--code", "school-3-kz-62"))
+    register(house, "school-3", "School 3", "education_org", "KZ-63")
+    whose = ("--code", "school-3", "--name", "School 3")
+    assert "education_org in KZ-63" in refused(_dabyl(house, "agency", "add", *here, *whose))
+    there = ("--role", "education_org", "--territory", "KZ-63", "--code", "school-3")
+    assert "School 3" in refused(_dabyl(house, "agency", "add", *there, "--name", "School 4"))
+    assert added(_dabyl(house, "agency", "add", *there, "--name", "School 3"))["code"] == "school-3"
+
+
+def test_a_kato_code_is_its_region(house: EmbeddedHouse) -> None:
+    given = added(add(house, "710000000", "--kind", "inbox"))
+    assert given["code"] == "internal-affairs-kz-71"
 
 
 @pytest.mark.real

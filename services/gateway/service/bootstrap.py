@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from uuid import UUID
 
 from common.db import Database
+from common.telemetry import log
 from common.timing import Now
 from gateway import repository
 from gateway.domain.identity import Bearer, Role
@@ -18,13 +20,23 @@ LABEL = "bootstrap"
 async def ensure_registrar(
     db: Database, secrets: SecretChecker, *, file: Path, token_url: str, now: Now
 ) -> bool:
-    """Make a registrar client and write its credentials to ``file`` (0600), unless the file is there.
+    """Make a registrar client and write its credentials to ``file`` (0600), unless it names a known one.
 
+    A client that the database does not know is none: it was lost with the database, or is newer than the
+    backup that was restored; without another one nobody could register anything. One that is known and
+    revoked stays so, and nothing is made: whoever revoked it meant it.
     Deleting the file and starting again replaces the client: the old one is revoked.
     Returns whether one was made.
     """
     if await asyncio.to_thread(file.exists):
-        return False
+        named = await asyncio.to_thread(_named_in, file)
+        if named is None:
+            log.warning("bootstrap_unreadable")  # ours is whole or not there: this one was put by somebody
+            return False
+        async with db.reading() as session:
+            if await repository.find_client(session, named) is not None:
+                return False
+        log.warning("bootstrap_client_unknown", client_id=str(named))
     secret = new_secret()
     secret_hash = await secrets.hash(secret)
     bearer = Bearer(f"role:{Role.REGISTRAR.value}", Role.REGISTRAR)
@@ -38,6 +50,13 @@ async def ensure_registrar(
     # After the commit: a file that names a client which was never stored would lock everybody out.
     await asyncio.to_thread(_write, file, json.dumps(credentials, indent=2) + "\n")
     return True
+
+
+def _named_in(file: Path) -> UUID | None:
+    try:
+        return UUID(json.loads(file.read_text())["client_id"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _write(file: Path, text: str) -> None:

@@ -5,7 +5,7 @@ import json
 import aiohttp
 
 from common.contracts import Event
-from common.envelope import UnreadableEvent, decode
+from common.envelope import Envelope, UnreadableEvent, decode
 from common.identity import ServiceTokens
 from notifier.errors import RegistryAway
 
@@ -20,12 +20,12 @@ class RegistryClient:
         self._tokens = tokens
 
     async def list_facts(self) -> list[Event]:
-        """Every fact of the register as the event that said it, agencies before endpoints.
+        """Every fact of the register as the event that said it: agencies before endpoints, in their order.
 
         Raises:
             RegistryAway: no answer, a refusal, or something that is no snapshot.
         """
-        facts: list[Event] = []
+        facts: list[Envelope] = []
         after: str | None = None
         try:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS)) as client:
@@ -37,9 +37,10 @@ class RegistryClient:
                         raise_for_status=True,
                     ) as answer:
                         page = await answer.json()
-                    facts += [decode(json.dumps(item).encode()).event for item in page["items"]]
+                    facts += [decode(json.dumps(item).encode()) for item in page["items"]]
                     after = page["next"]
                     if after is None:
-                        return facts
+                        facts.sort(key=lambda fact: (fact.event.type, fact.time))
+                        return [fact.event for fact in facts]
         except (aiohttp.ClientError, TimeoutError, UnreadableEvent, ValueError, KeyError, TypeError) as error:
             raise RegistryAway from error

@@ -27,6 +27,11 @@ def is_on_duty(hours: Mapping[str, Any] | None, moment: datetime) -> bool:
     return _covers((each for each in hours.get("weekly", ()) if each["day"] == weekday), clock)
 
 
+def is_passed_over(rung: int, hours: Mapping[str, Any] | None, moment: datetime) -> bool:
+    """Whether this way is off duty at ``moment``; a first way never is."""
+    return rung > 0 and not is_on_duty(hours, moment)
+
+
 def _covers(windows: Iterable[Mapping[str, Any]], clock: str) -> bool:
     # Both are written HH:MM, so that their order as text is their order in time; 24:00 is after all.
     return any(window["opens"] <= clock < window["closes"] for window in windows)

@@ -13,8 +13,10 @@ from common.bulk import Rows, insert_later
 from common.db import Session, lock_due
 from notifier.domain.delivery import FINAL, WITHOUT_A_WAY, Fact, Outcome, Reason, State, states_before
 from notifier.domain.escalation import Rung
+from notifier.domain.roster import is_passed_over
 from notifier.models import attempts, deliveries, endpoint_versions, endpoints, notices
 from notifier.repository.claims import Moved
+from notifier.repository.directory import best_first
 
 
 async def add_deliveries(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -104,13 +106,23 @@ async def push_to_endpoint(
     return list(result.scalars().all())
 
 
-async def find_ways(session: Session, delivery_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int]]:
+async def find_ways(
+    session: Session, delivery_ids: Collection[UUID], *, now: datetime
+) -> dict[UUID, tuple[UUID, int]]:
     """Endpoint and version by which each of these can be sent now: of its agency, on its rung, not paused.
 
-    Of several its own, else the one that planning would choose; a delivery without any is not in the answer.
+    Of several its own, else the one that planning or a climb would choose now; a delivery without any is
+    not in the answer.
     """
     result = await session.execute(
-        select(deliveries.c.id, endpoints.c.id, endpoints.c.version)
+        select(
+            deliveries.c.id,
+            endpoints.c.id,
+            endpoints.c.version,
+            deliveries.c.endpoint_id,
+            endpoint_versions.c.rung,
+            endpoint_versions.c.hours,
+        )
         .join(endpoints, endpoints.c.agency_id == deliveries.c.agency_id)
         .join(
             endpoint_versions,
@@ -127,10 +139,13 @@ async def find_ways(session: Session, delivery_ids: Collection[UUID]) -> dict[UU
             endpoints.c.revoked_at.is_(None),
             endpoints.c.paused_at.is_(None),
         )
-        # The last one counts.
-        .order_by(endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.id.desc())
+        .order_by(*best_first())
     )
-    return {row[0]: (row[1], row[2]) for row in result.all()}
+    found: dict[UUID, tuple[UUID, int]] = {}
+    # The order of the query stays among equals.
+    for row in sorted(result.all(), key=lambda row: (row[3] != row[1], is_passed_over(row[4], row[5], now))):
+        found.setdefault(row[0], (row[1], row[2]))
+    return found
 
 
 _FOUND = Rows("found", deliveries.c.id, deliveries.c.endpoint_id, deliveries.c.endpoint_version)

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, and_, delete, func, or_, select, update
+from sqlalchemy import Table, and_, delete, func, nulls_last, or_, select, update
 
 from common.bulk import insert_rows
 from common.db import Session, insert_ignore
 from notifier.domain.resolution import Absence, Directory, Holding
+from notifier.domain.roster import is_passed_over
 from notifier.domain.territory import chain
 from notifier.models import absences, agencies, endpoint_versions, endpoints, mandates
 from notifier.repository.signing_keys import list_keys
@@ -97,6 +98,19 @@ def _routes() -> Any:
     )
 
 
+def best_first() -> tuple[Any, ...]:
+    """How endpoints of one agency on one rung are put in order; whoever chooses takes the first.
+
+    One that is not paused before one that is, then the one whose version in force we heard of last: what
+    an agency registered or changed last is where it wants to be told. Ids are random and say nothing.
+    """
+    return (
+        endpoints.c.paused_at.is_not(None),
+        nulls_last(endpoint_versions.c.taken_at.desc()),
+        endpoints.c.id,
+    )
+
+
 async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: datetime) -> Mapping[UUID, Route]:
     """The first way of each of these agencies, if any, with its keys; none is revoked until we have ended."""
     wanted = list(agency_ids)
@@ -104,12 +118,13 @@ async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: date
         return {}
     await share_routes(session)
     result = await session.execute(
-        # The last one counts: an endpoint that is not paused, if there is one.
         _routes()
         .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung == 0)
-        .order_by(endpoints.c.paused_at.is_(None), endpoints.c.id.desc())
+        .order_by(*best_first())
     )
-    found = {row[0]: Route(*row) for row in result.all()}
+    found: dict[UUID, Route] = {}
+    for row in result.all():
+        found.setdefault(row[0], Route(*row))
     keys = await list_keys(session, [route.endpoint_id for route in found.values()], now=now)
     return {
         agency: replace(route, sealed_keys=tuple(keys.get(route.endpoint_id, ())))
@@ -120,7 +135,10 @@ async def find_routes(session: Session, agency_ids: Iterable[UUID], *, now: date
 async def find_further_routes(
     session: Session, agency_ids: Iterable[UUID], *, now: datetime
 ) -> Mapping[UUID, Sequence[Route]]:
-    """The further rungs of each of these agencies with their keys, by rung; none is revoked meanwhile."""
+    """The further ways of each of these agencies with their keys, by rung, the best of a rung first.
+
+    None is revoked meanwhile.
+    """
     wanted = list(agency_ids)
     if not wanted:
         return {}
@@ -128,7 +146,7 @@ async def find_further_routes(
     result = await session.execute(
         _routes()
         .where(endpoints.c.agency_id.in_(wanted), endpoint_versions.c.rung > 0)
-        .order_by(endpoint_versions.c.rung, endpoints.c.id)
+        .order_by(endpoint_versions.c.rung, *best_first())
     )
     routes = [Route(*row) for row in result.all()]
     keys = await list_keys(session, [route.endpoint_id for route in routes], now=now)
@@ -175,8 +193,9 @@ async def list_first_roles(session: Session, agency_ids: Iterable[UUID]) -> Mapp
 
 
 async def list_routes(session: Session) -> Sequence[Route]:
-    """Every endpoint in force: one lane each."""
-    return [Route(*row) for row in (await session.execute(_routes())).all()]
+    """Every endpoint in force, one lane each; by rung, the best of a rung first."""
+    query = _routes().order_by(endpoint_versions.c.rung, *best_first())
+    return [Route(*row) for row in (await session.execute(query)).all()]
 
 
 async def find_route(session: Session, endpoint_id: UUID) -> Route | None:
@@ -185,8 +204,8 @@ async def find_route(session: Session, endpoint_id: UUID) -> Route | None:
     return Route(*row) if row else None
 
 
-async def find_sibling(session: Session, endpoint_id: UUID) -> Route | None:
-    """Another endpoint in force of the same agency and on the same rung, rather one that is not paused.
+async def find_sibling(session: Session, endpoint_id: UUID, *, now: datetime) -> Route | None:
+    """Another endpoint in force of the same agency and on the same rung: the one that would be chosen now.
 
     A further rung keeps its turn: what it has to say is said by a delivery of its own.
     """
@@ -196,9 +215,9 @@ async def find_sibling(session: Session, endpoint_id: UUID) -> Route | None:
         endpoints.c.id != endpoint_id,
         endpoint_versions.c.rung == func.coalesce(rung, 0),
     )
-    query = query.order_by(endpoints.c.paused_at.is_not(None), endpoints.c.id)
-    row = (await session.execute(query.limit(1))).first()
-    return Route(*row) if row else None
+    routes = [Route(*row) for row in (await session.execute(query.order_by(*best_first()))).all()]
+    # The order of the query stays among equals.
+    return min(routes, key=lambda one: is_passed_over(one.rung, one.hours, now), default=None)
 
 
 def _agency_of(endpoint_id: UUID) -> Any:

@@ -155,7 +155,7 @@ async def leave_endpoint(session: Session, desk: Desk, endpoint_id: UUID, *, now
 
     Also for what was planned while the revocation was being committed.
     """
-    route = await directory.find_sibling(session, endpoint_id)
+    route = await directory.find_sibling(session, endpoint_id, now=now)
     moved = await delivery_rows.take_from_endpoint(
         session, endpoint_id, to=None if route is None else (route.endpoint_id, route.version), now=now
     )

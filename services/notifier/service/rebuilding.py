@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from common.contracts import Event
@@ -49,7 +49,7 @@ async def what_is_known(session: Session) -> Known:
 async def rebuild(
     session: Session, desk: Desk, facts: Sequence[Event], *, known: Known, now: datetime
 ) -> int:
-    """Empty the copy and take every fact; endpoints that the registry does not name are revoked.
+    """Empty the copy and take every fact in this order; endpoints not named by the registry are revoked.
 
     Signing keys are ours and stay. Returns how many facts were taken.
 
@@ -63,7 +63,7 @@ async def rebuild(
         if version > known.versions.get(one, -1)
     }
     await directory_rows.forget_directory(session, but=told)
-    named = set()
+    named: set[UUID] = set()
     for fact in facts:
         match fact:
             case AgencyRegistered():
@@ -73,8 +73,10 @@ async def rebuild(
             case BodyDeclaredAbsent():
                 await directory.take_absence(session, desk, fact, now=now)
             case EndpointRegistered():
+                # Of two on one rung the newer is used: heard of at once, they keep the order of the register.
+                taken_at = now + timedelta(microseconds=len(named))
                 named.add(fact.endpoint_id)
-                await directory.take_endpoint(session, desk, fact, now=now)
+                await directory.take_endpoint(session, desk, fact, now=taken_at)
             case EndpointRevoked():
                 named.add(fact.endpoint_id)
                 await directory.take_revocation(session, desk, fact, now=now)

@@ -97,7 +97,7 @@ async def _send_again(
     gone = _Gone()
     hidden = await _shut_out(session, failed)
     # By its own rung only: what a phone should have said must not end in the agency's webhook.
-    ways = await delivery_rows.find_ways(session, [one.delivery_id for one in failed])
+    ways = await delivery_rows.find_ways(session, [one.delivery_id for one in failed], now=now)
     wanted: list[Again] = []
     for one in failed:
         if one.agency_id is None:
@@ -154,10 +154,10 @@ async def list_failures(session: Session) -> list[Group]:
 async def list_ways(
     session: Session, agency_ids: Collection[UUID | None]
 ) -> Mapping[UUID | None, Sequence[Route]]:
-    """The endpoints in force of these agencies, by rung."""
+    """The endpoints in force of these agencies, by rung, the one that is used first."""
     found: dict[UUID | None, list[Route]] = {}
     if agency_ids:
-        for route in sorted(await list_routes(session), key=lambda one: (one.rung, str(one.endpoint_id))):
+        for route in await list_routes(session):
             if route.agency_id in agency_ids:
                 found.setdefault(route.agency_id, []).append(route)
     return found

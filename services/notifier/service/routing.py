@@ -117,7 +117,7 @@ async def find_ways(session: Session, desk: Desk, rows: Sequence[Overdue], *, no
     that moment is found here: every row without a way is looked at by time.
     """
     asleep = [row.delivery_id for row in rows if row.lacks_a_way]
-    ways = await delivery_rows.find_ways(session, asleep) if asleep else {}
+    ways = await delivery_rows.find_ways(session, asleep, now=now) if asleep else {}
     if not ways:
         return list(rows)
     await delivery_rows.give_ways(session, ways, now=now)

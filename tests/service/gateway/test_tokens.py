@@ -4,12 +4,16 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey, RSAKey
+from sqlalchemy import delete
+from sqlmodel import col
 
+from gateway.models import Client
 from gateway.service import sessions
 from tests.factories.gateway import BASE, POLICE, House
 
@@ -53,6 +57,48 @@ async def test_a_lost_bootstrap_file_replaces_the_registrar(house: House) -> Non
     assert new["client_id"] != old["client_id"]
     assert (await grant(house, old["client_id"], old["client_secret"])).status_code == 401
     assert (await grant(house, new["client_id"], new["client_secret"])).status_code == 200
+
+
+async def forget(house: House, client_id: str) -> None:
+    """As it is in a database that was lost, or restored from before this client was made."""
+    async with house.parts.db.transaction() as session:
+        await session.execute(delete(Client).where(col(Client.id) == UUID(client_id)))
+
+
+async def test_a_registrar_that_the_database_does_not_know_is_made_anew(house: House) -> None:
+    lost = await bootstrap(house)
+    await forget(house, lost["client_id"])
+    new = await bootstrap(house)
+    assert new["client_id"] != lost["client_id"]
+    assert (await asyncio.to_thread(bootstrap_file(house).stat)).st_mode & 0o777 == 0o600
+    assert (await grant(house, lost["client_id"], lost["client_secret"])).status_code == 401
+    assert (await grant(house, new["client_id"], new["client_secret"])).status_code == 200
+    assert await bootstrap(house) == new
+
+
+async def test_a_restored_database_keeps_no_older_registrar(house: House) -> None:
+    restored = await bootstrap(house)
+    lost = {**restored, "client_id": str(uuid4())}
+    await asyncio.to_thread(bootstrap_file(house).write_text, json.dumps(lost))
+    new = await bootstrap(house)
+    assert (await grant(house, restored["client_id"], restored["client_secret"])).status_code == 401
+    assert (await grant(house, new["client_id"], new["client_secret"])).status_code == 200
+
+
+async def test_a_registrar_that_was_revoked_does_not_come_back(house: House) -> None:
+    first = await bootstrap(house)
+    revoked = await house.http.delete(f"/v1/clients/{first['client_id']}", headers=house.headers("registrar"))
+    assert revoked.status_code == 204
+    assert await bootstrap(house) == first
+    assert (await grant(house, first["client_id"], first["client_secret"])).status_code == 401
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"client_id": 7}', '{"client_id": "x"}', "x"])
+async def test_a_bootstrap_file_of_somebody_else_is_left_alone(house: House, text: str) -> None:
+    await asyncio.to_thread(bootstrap_file(house).write_text, text)
+    for prepare in house.service.prepare:
+        await prepare()
+    assert await asyncio.to_thread(bootstrap_file(house).read_text) == text
 
 
 async def test_an_agencys_client_gets_tokens_that_carry_what_registry_says(house: House) -> None:

@@ -435,7 +435,9 @@ async def test_the_copy_is_replaced_by_what_the_registry_says(ledger: Ledger) ->
     assert len(await rows(ledger, endpoint_keys)) == 3
 
 
-async def test_the_snapshot_is_read_page_by_page(keys: KeyRing, now: FrozenNow) -> None:
+async def test_the_snapshot_is_read_page_by_page_and_put_in_the_order_of_the_register(
+    keys: KeyRing, now: FrozenNow
+) -> None:
     facts = [an_agency(uuid4(), POLICE), an_agency(uuid4(), "prosecutor")]
     bearers: list[str] = []
     is_away = False
@@ -445,7 +447,8 @@ async def test_the_snapshot_is_read_page_by_page(keys: KeyRing, now: FrozenNow) 
         if is_away:
             return web.Response(status=503)
         page = int(request.query.get("after", "0"))
-        item = json.loads(encode(Envelope(uuid4(), facts[page], utc_now(), uuid4(), None)))
+        recorded_at = utc_now() - timedelta(minutes=page)
+        item = json.loads(encode(Envelope(uuid4(), facts[page], recorded_at, uuid4(), None)))
         return web.json_response({"items": [item], "next": "1" if page == 0 else None})
 
     app = web.Application()
@@ -458,7 +461,7 @@ async def test_the_snapshot_is_read_page_by_page(keys: KeyRing, now: FrozenNow) 
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     client = RegistryClient(url, ServiceTokens(keys, "notifier", now))
     try:
-        assert await client.list_facts() == facts
+        assert await client.list_facts() == facts[::-1]
         is_away = True
         with pytest.raises(RegistryAway):
             await client.list_facts()
