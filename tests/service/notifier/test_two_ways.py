@@ -167,6 +167,7 @@ async def test_a_copy_that_is_filled_at_once_keeps_the_order_of_the_register(
         an_endpoint(ledger, new),
     ]
     async with ledger.db.transaction() as session:
-        await rebuilding.rebuild(session, ledger.desk, facts, known=(), now=ledger.now())
+        known = await rebuilding.what_is_known(session)
+        await rebuilding.rebuild(session, ledger.desk, facts, known=known, now=ledger.now())
     await ledger.take(ledger.alert())
     assert (await first_way(ledger)).endpoint_id == new
