@@ -169,7 +169,8 @@ async def test_a_reader_that_was_put_back_to_an_old_backup_gets_all_that_it_has_
     relay = relay_of(publisher, NotedBus(inbox_of(reader, now)), now)
     reconciler = looking()
     backup = now() + timedelta(days=2, hours=12)
-    kept, lost = set(), set()
+    kept: set[UUID] = set()
+    lost: set[UUID] = set()
     for _ in range(8):  # one half a day, the last of them days before anybody looks
         (kept if now() < backup else lost).add(await state_fact(publisher, now))
         await relay.pass_once()
