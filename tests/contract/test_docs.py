@@ -156,8 +156,15 @@ async def test_the_receiver_of_the_how_to_receives(receiver: ModuleType) -> None
         delivery = uuid4()
         body = a_notice(delivery, gateway_url)
         assert await send(delivery, body, **{"webhook-signature": "v1,AAAA"}) == 401
-        assert await send(uuid4(), a_notice(uuid4(), gateway_url, test=True)) == 200
         assert gateway.calls == []
+        test = uuid4()
+        assert await send(test, a_notice(test, gateway_url, test=True)) == 200
+        await asyncio.wait_for(gateway.answered.wait(), 10)
+        assert gateway.calls == ["token"], "it has no content, and is answered by the system"
+        answered = jws.deserialize_compact(gateway.receipts.pop(), key, algorithms=["Ed25519"])
+        assert json.loads(answered.payload)["delivery"] == str(test)
+        gateway.calls.clear()
+        gateway.answered.clear()
         assert await send(delivery, body) == 200
         assert await send(delivery, body) == 200
         await asyncio.wait_for(gateway.answered.wait(), 10)
