@@ -97,7 +97,7 @@ class Trial:
         )
 
     def _later_steps(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        return (self._busy_door, self._shut_doors, self._no_content, self._other_answer)
+        return (self._test_notice, self._busy_door, self._shut_doors, self._no_content, self._other_answer)
 
     # What is tried
 
@@ -211,6 +211,14 @@ class Trial:
         passed = reply.is_taken and reply.seconds <= QUICK_SECONDS
         self._note("answers_first", passed=passed, got=f"{reply}, {reply.seconds:.1f} s")
 
+    async def _test_notice(self) -> None:
+        """Every endpoint is tested by time, and its test ends with a receipt as an alert does."""
+        sent = self._notice(is_test=True)
+        expected = self.door.expected[str(sent.id)]
+        await self._send(sent)
+        came = await self._answered(expected)
+        self._note("test_answered", passed=came and not expected.flaws, got="" if came else "nothing")
+
     async def _busy_door(self) -> None:
         sent, expected = self._expect(refusals=1)
         await self._send(sent)
@@ -289,6 +297,8 @@ class Trial:
         )
         if more:
             body = json.dumps({**json.loads(body), **more}, ensure_ascii=False).encode()
+        if is_test:  # each is answered
+            self.door.expected[str(delivery)] = Expected(body, "", has_content=False)
         return Sent(delivery, body)
 
     def _stranger(self) -> bytes:
@@ -340,33 +350,10 @@ def _effects(expected: Expected) -> int:
 
 
 CHECKS = (
-    "redirect",
-    "answers",
-    "in_time",
-    "wrong_signature",
-    "no_signature",
-    "altered_body",
-    "other_id",
-    "old_timestamp",
-    "future_timestamp",
-    "rotation",
-    "unknown_field",
-    "huge_body",
-    "garbage",
-    "unreadable",
-    "broken_off",
-    "token",
-    "content",
-    "receipt",
-    "receipt_signature",
-    "receipt_shape",
-    "receipt_digest",
-    "duplicate",
-    "one_effect",
-    "answers_first",
-    "receipt_again",
-    "receipt_later",
-    "no_content",
+    "redirect", "answers", "in_time", "wrong_signature", "no_signature", "altered_body", "other_id",
+    "old_timestamp", "future_timestamp", "rotation", "unknown_field", "huge_body", "garbage", "unreadable",
+    "broken_off", "token", "content", "receipt", "receipt_signature", "receipt_shape", "receipt_digest", "duplicate",
+    "one_effect", "answers_first", "test_answered", "receipt_again", "receipt_later", "no_content",
     "other_answer",
-)
+)  # fmt: skip
 """Everything that is tried, in the order in which it is told."""

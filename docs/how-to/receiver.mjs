@@ -38,9 +38,9 @@ async function call(url, options) { // until it is taken, every few minutes at l
   } catch (error) { console.error("not taken yet:", error.name); }
 }
 async function answer(id, body, notice = JSON.parse(body)) {
-  const [isBelow, headers] = [notice.silent || notice.breached, { "dabyl-grant": notice.content.grant }]; // below: no content
-  if (notice.test || !(isBelow || (await call(notice.content.url, { headers })))) return; // else: to a person!
-  const person = { name: "Name of who took it", position: "Duty officer" }; // the digest is of the bytes as they came
+  const bare = notice.test || notice.silent || notice.breached; // a test, or of a body below: no content
+  if (!(bare || (await call(notice.content.url, { headers: { "dabyl-grant": notice.content.grant } })))) return; // else: to a person!
+  const person = notice.test ? { name: "test", position: "system" } : { name: "Name of who took it", position: "Duty officer" };
   const receipt = { delivery: notice.delivery, notice_digest: digest(body), status: "received", person, at: new Date() };
   const text = [{ alg: "Ed25519" }, receipt].map((o) => Buffer.from(JSON.stringify(o)).toString("base64url")).join(".");
   const jws = `${text}.${sign(null, Buffer.from(text), receiptKey).toString("base64url")}`;

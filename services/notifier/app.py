@@ -20,9 +20,17 @@ from notifier.adapters.registry import RegistryClient
 from notifier.consumers import effects
 from notifier.domain.address import networks
 from notifier.domain.channel import Outfit
+from notifier.domain.drill import Pace
 from notifier.domain.escalation import policies
 from notifier.domain.schedule import TIERS, Tier, Urgency
-from notifier.jobs import jobs, reading_bounces, watching_certificate, weighing
+from notifier.jobs import (
+    jobs,
+    reading_bounces,
+    testing_endpoints,
+    watching_certificate,
+    watching_endpoints,
+    weighing,
+)
 from notifier.lawbook import Lawbook
 from notifier.router import ROUTERS
 from notifier.router.counter import Counter
@@ -30,6 +38,7 @@ from notifier.schemas import ReceiptIn
 from notifier.service.conservation import BalanceBoard
 from notifier.service.desk import Desk
 from notifier.service.dispatch import Dispatcher
+from notifier.service.drills import StandingBoard
 from notifier.service.endpoints import list_lanes
 from notifier.service.spares import SPARES
 from notifier.settings import Settings
@@ -58,6 +67,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         lanes=lanes,
         tiers=_tiers(settings),
         policies=policies(_first_climbs(settings)),
+        pace=Pace(systems=settings.test_systems, people=settings.test_people),
     )
     dispatcher.attach(desk)
 
@@ -94,9 +104,13 @@ def build(settings: Settings, parts: Parts) -> Service:
         effects=consumed,
         jobs=[
             *jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
+            testing_endpoints(parts.db, desk, parts.now, channel),
             *_of_channels(settings, parts, desk, outfit),
         ],
-        watches=[weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show)],
+        watches=[
+            weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show),
+            watching_endpoints(parts.db, desk, parts.now, StandingBoard(parts.telemetry.meter).show),
+        ],
         background=[dispatcher.run, follow_lanes],
         lanes=list_lane_queues,
         close=[channel.close],

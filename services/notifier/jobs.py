@@ -1,7 +1,7 @@
 """Door 3: time. A job looks first whether there is work: an idle second takes no writer's lock."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +11,9 @@ from common.parts import Job
 from common.telemetry import log
 from common.timing import Now
 from notifier.domain.bounce import ReturnPath
+from notifier.domain.channel import Channel
 from notifier.domain.conservation import Balance
+from notifier.domain.drill import Standing
 from notifier.errors import RegistryAway
 from notifier.repository.among import Among
 from notifier.service import (
@@ -19,6 +21,7 @@ from notifier.service import (
     changes,
     clocks,
     conservation,
+    drills,
     escalation,
     facts,
     overdue,
@@ -42,6 +45,8 @@ ALARMS_DAYS = (3, 14, 30)
 
 Show = Callable[[Balance], None]
 """Puts a balance where operators look: metrics and log."""
+
+ShowStandings = Callable[[Mapping[Standing, int]], None]
 
 ListFacts = Callable[[], Awaitable[list[Event]]]
 
@@ -216,3 +221,22 @@ def driving(db: Database, desk: Desk, now: Now) -> Job:
             await redrives.drive(session, desk, now=now())
 
     return Job("drive_redrives", EVERY_SECOND, drive_redrives)
+
+
+def testing_endpoints(db: Database, desk: Desk, now: Now, channel: Channel) -> Job:
+    """Every endpoint is tested by time, a few in a pass: one that hangs takes no place of a delivery."""
+
+    async def test_endpoints() -> None:
+        await drills.run_due(db, desk, channel, now=now)
+
+    return Job("test_endpoints", EVERY_HALF_MINUTE, test_endpoints)
+
+
+def watching_endpoints(db: Database, desk: Desk, now: Now, show: ShowStandings) -> Job:
+    """How many endpoints are proven to work, fail, or were not tested when they should have been."""
+
+    async def watch_endpoints() -> None:
+        async with db.reading() as session:
+            show(await drills.count_standings(session, desk, now=now()))
+
+    return Job("watch_endpoints", EVERY_MINUTE, watch_endpoints)

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from common.settings import ServiceSettings
+from notifier.domain.drill import Often
 
 
 class Settings(ServiceSettings):
@@ -62,4 +63,12 @@ class Settings(ServiceSettings):
     )
     acknowledge_routine: timedelta | None = Field(
         None, description="the same for a routine notice (default 50 % of its time, then 80 and 100)"
+    )
+    test_systems: Often = Field(
+        Often.DAILY,
+        description="test notices by time to endpoints that systems read (webhook, amqp, file, x-…): daily on"
+        " working days, weekly, or never",
+    )
+    test_people: Often = Field(
+        Often.WEEKLY, description="the same to endpoints that ring for a person (smtp, sms, voice)"
     )

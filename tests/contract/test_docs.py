@@ -137,8 +137,15 @@ async def test_the_receiver_of_the_how_to_receives(receiver: ModuleType, tmp_pat
         delivery = uuid4()
         body = a_notice(delivery, house.gateway_url)
         assert await house.send(delivery, body, **{"webhook-signature": "v1,AAAA"}) == 401
-        assert await house.send(uuid4(), a_notice(uuid4(), house.gateway_url, test=True)) == 200
         assert house.gateway.calls == []
+        test = uuid4()
+        assert await house.send(test, a_notice(test, house.gateway_url, test=True)) == 200
+        await asyncio.wait_for(house.gateway.answered.wait(), 10)
+        assert house.gateway.calls == ["token"], "it has no content, and is answered by the system"
+        answered = jws.deserialize_compact(house.gateway.receipts.pop(), house.key, algorithms=["Ed25519"])
+        assert json.loads(answered.payload)["delivery"] == str(test)
+        house.gateway.calls.clear()
+        house.gateway.answered.clear()
         assert await house.send(delivery, body) == 200
         assert await house.send(delivery, body) == 200
         await asyncio.wait_for(house.gateway.answered.wait(), 10)

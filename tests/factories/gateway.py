@@ -415,6 +415,11 @@ def show_failures(house: House, *, is_own: bool = False, **more: Any) -> None:
         ways=[],
     )
     put("notifier", "GET", "/v1/failures", {"items": [a_group(house, **more), nobody], "next": None})
+    failing = {
+        "endpoint": str(ENDPOINT), "agency": str(POLICE), "kind": "webhook", "rung": 0, "state": "failing",
+        "cause": "no_receipt", "failing_since": at.isoformat(), "proven_at": at.isoformat(),
+    }  # fmt: skip
+    put("notifier", "GET", "/v1/endpoints/tests", {"items": [failing], "next": None})
     put("notifier", "GET", "/v1/redrives", {"proposed": [proposed], "items": [run], "next": None})
     put("notifier", "POST", "/v1/redrives", {"count": 12, "sample": [str(DELIVERY)]})
     put("registry", "GET", f"/v1/agencies/{POLICE}", AGENCY)

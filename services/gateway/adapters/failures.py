@@ -7,11 +7,12 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from gateway.adapters.reading import Question, ask, parse
-from gateway.domain.failure import Count, FailureGroup, ProposedRedrive, RedriveRun
+from gateway.domain.failure import Count, FailingEndpoint, FailureGroup, ProposedRedrive, RedriveRun
 from gateway.domain.identity import Bearer
 from gateway.domain.ports import Services
 
 _GROUPS = TypeAdapter(list[FailureGroup])
+_ENDPOINTS = TypeAdapter(list[FailingEndpoint])
 _COUNT = TypeAdapter(Count)
 _PROPOSED = TypeAdapter(list[ProposedRedrive])
 _RUNS = TypeAdapter(list[RedriveRun])
@@ -26,6 +27,11 @@ class OperatorFailures:
     async def list_failures(self, bearer: Bearer) -> list[FailureGroup]:
         """The most urgent and the most numerous first."""
         return parse(_GROUPS, (await self._get(bearer, "/v1/failures"))["items"], "notifier")
+
+    async def list_failing_endpoints(self, bearer: Bearer) -> list[FailingEndpoint]:
+        """Those that were first connected come first."""
+        query = {"state": "failing", "limit": "100"}
+        return parse(_ENDPOINTS, (await self._get(bearer, "/v1/endpoints/tests", query))["items"], "notifier")
 
     async def list_redrives(self, bearer: Bearer) -> tuple[list[ProposedRedrive], list[RedriveRun]]:
         """What waits for another operator, and the latest that began."""
@@ -59,8 +65,8 @@ class OperatorFailures:
         what = "pause" if paused else "resume"
         await self._post(bearer, f"/v1/endpoints/{endpoint}/{what}", {}, route=f"/v1/endpoints/{{id}}/{what}")
 
-    async def _get(self, bearer: Bearer, path: str) -> Any:
-        question = Question(target=path, route=path, is_traced=False)
+    async def _get(self, bearer: Bearer, path: str, query: Mapping[str, str] | None = None) -> Any:
+        question = Question(target=path, route=path, query=query or {}, is_traced=False)
         return await ask(self._services, "notifier", bearer, question)
 
     async def _post(

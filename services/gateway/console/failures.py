@@ -126,17 +126,21 @@ async def _list_page(
     visitor: Visitor, console: Console, *, status: int = 200, done: str = "", wrong: str | None = None
 ) -> Response:
     bearer = visitor.known()
-    groups, (proposed, runs) = await asyncio.gather(
-        console.failures.list_failures(bearer), console.failures.list_redrives(bearer)
+    groups, failing, (proposed, runs) = await asyncio.gather(
+        console.failures.list_failures(bearer),
+        console.failures.list_failing_endpoints(bearer),
+        console.failures.list_redrives(bearer),
     )
     filters = [one.filter for one in proposed] + [one.filter for one in runs[:SHOWN_RUNS]]
-    agencies = _known([one.agency for one in groups] + [one.agency for one in filters])
+    named = [one.agency for one in groups] + [one.agency for one in failing]
+    agencies = _known(named + [one.agency for one in filters])
     return page(
         "failures/list.html",
         visitor.language,
         status=status,
         visitor=visitor,
         groups=groups,
+        failing=failing,
         proposed=proposed,
         runs=runs[:SHOWN_RUNS],
         names=await names_of(visitor, console, agencies),

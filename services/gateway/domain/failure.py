@@ -18,6 +18,19 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingEndpoint:
+    """An endpoint whose tests fail, with nothing waiting for it perhaps."""
+
+    endpoint: UUID
+    agency: UUID
+    kind: str
+    failing_since: datetime
+    rung: int = 0
+    cause: str | None = None
+    proven_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FailureGroup:
     """Deliveries that fail alike."""
 

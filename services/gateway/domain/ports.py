@@ -7,7 +7,7 @@ from uuid import UUID
 
 from gateway.domain.affair import Act, Affair, Conflict, DutyAct, Organisation, Told
 from gateway.domain.alarms import Alarm
-from gateway.domain.failure import Count, FailureGroup, ProposedRedrive, RedriveRun
+from gateway.domain.failure import Count, FailingEndpoint, FailureGroup, ProposedRedrive, RedriveRun
 from gateway.domain.fanout import AlertRow, Delivery, Receipt
 from gateway.domain.identity import AgencyRecord, Bearer
 from gateway.domain.inbox import Content, Notice, OwedDuty
@@ -162,6 +162,9 @@ class FailureDesk(Protocol):
 
     async def list_failures(self, bearer: Bearer) -> list[FailureGroup]:
         """By cause, the most urgent first."""
+
+    async def list_failing_endpoints(self, bearer: Bearer) -> list[FailingEndpoint]:
+        """Endpoints whose tests fail."""
 
     async def list_redrives(self, bearer: Bearer) -> tuple[list[ProposedRedrive], list[RedriveRun]]:
         """What waits for another operator, and the latest that began."""

@@ -116,6 +116,7 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", "/v1/agencies/{id}/retirement", "registry"),
     _route("GET", "/v1/territories", "registry"),
     _route("GET POST", "/v1/endpoints", "registry"),
+    _route("GET", "/v1/endpoints/tests", "notifier"),
     _route("DELETE", "/v1/endpoints/{id}", "registry"),
     _route("POST", "/v1/endpoints/{id}/signing-key", "notifier"),
     _route("POST", "/v1/endpoints/{id}/test", "notifier", timeout=45.0),

@@ -35,6 +35,13 @@ TEXT = """\
 Войдите в систему: {link}
 """
 
+TEST_SUBJECT = "Dabyl: байланысты тексеру / проверка связи"
+TEST_TEXT = """\
+Бұл — Dabyl жүйесінің сынақ хаты. Ештеңе істеудің қажеті жоқ.
+
+Это проверочное письмо системы Dabyl. Делать ничего не нужно.
+"""
+
 
 @dataclass(frozen=True)
 class Relay:
@@ -139,13 +146,13 @@ def compose(relay: Relay, parcel: Parcel, recipient: str, *, now: datetime) -> b
     mail = EmailMessage(policy=SMTP)
     mail["From"] = relay.sender
     mail["To"] = recipient
-    mail["Subject"] = SUBJECT
+    mail["Subject"] = TEST_SUBJECT if parcel.is_test else SUBJECT
     mail["Date"] = format_datetime(now)
     # Stable: a mail that came twice after a lost answer is shown once by most programs.
     mail["Message-ID"] = f"<{parcel.delivery_id}@{relay.sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"
-    mail.set_content(TEXT.format(link=relay.link), cte="base64")
+    mail.set_content(TEST_TEXT if parcel.is_test else TEXT.format(link=relay.link), cte="base64")
     return mail.as_bytes()
 
 

@@ -28,6 +28,7 @@ class Parcel:
         keys: signing keys, newest first; several while one is being replaced, none where a channel
             needs none.
         timeout: the longest the attempt may take, connecting included.
+        is_test: nobody need do anything; a channel that says something of its own has to say so.
     """
 
     delivery_id: UUID
@@ -36,6 +37,7 @@ class Parcel:
     keys: tuple[bytes, ...] = field(repr=False)
     timeout: timedelta
     kind: str = "webhook"
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from notifier.models.directory import (
     endpoints,
     mandates,
 )
+from notifier.models.drills import drills
 from notifier.models.evidence import evidence
 from notifier.models.exclusions import exclusions
 from notifier.models.facts import later_facts
@@ -47,6 +48,7 @@ __all__ = [
     "breaches",
     "changes",
     "deliveries",
+    "drills",
     "endpoint_keys",
     "endpoint_versions",
     "endpoints",

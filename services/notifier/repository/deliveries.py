@@ -199,16 +199,29 @@ async def take_from_endpoint(
         .where(
             deliveries.c.endpoint_id == endpoint_id,
             deliveries.c.state.in_(states_before(Fact.ROUTE_LOST)),
+            # A test is of its endpoint alone, and ends with it.
+            deliveries.c.is_test.is_(False),
         )
         .values(**values)
         .returning(deliveries.c.id)
     )
     moved = list(result.scalars().all())
-    if moved:
+    ended = await session.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.endpoint_id == endpoint_id,
+            deliveries.c.is_test.is_(True),
+            deliveries.c.state == State.LEASED,
+        )
+        .values(state=State.DEAD, claim_token=None, next_wakeup_at=None)
+        .returning(deliveries.c.id)
+    )
+    cut = moved + list(ended.scalars().all())
+    if cut:
         # Whoever still holds one corrects this when it knows better.
         await session.execute(
             update(attempts)
-            .where(attempts.c.delivery_id.in_(moved), attempts.c.outcome.is_(None))
+            .where(attempts.c.delivery_id.in_(cut), attempts.c.outcome.is_(None))
             .values(outcome=Outcome.LEASE_EXPIRED, ended_at=now)
         )
     return moved

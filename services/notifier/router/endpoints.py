@@ -14,7 +14,7 @@ from common.schemas import In
 from notifier.errors import EndpointUnknown, RegistryAway
 from notifier.router.counter import AtCounter, Counter
 from notifier.schemas import PauseOut, SigningKeyOut, TestOut
-from notifier.service import directory, endpoints
+from notifier.service import directory, drills, endpoints
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])
 
@@ -61,9 +61,12 @@ async def issue_signing_key(
 async def send_test_notice(
     endpoint_id: UUID, caller: Registrar, counter: AtCounter, _body: NothingIn | None = None
 ) -> TestOut:
-    """The notice belongs to no alert and says ``test`` in its signed bytes."""
+    """The notice belongs to no alert and says ``test`` in its signed bytes.
+
+    Who registered a receipt key has ten minutes to answer it with a signed receipt.
+    """
     await _make_known(counter, endpoint_id)
-    delivery_id, answer = await endpoints.send_test(
+    delivery_id, answer = await drills.send_test(
         counter.db, counter.desk, counter.channel, endpoint_id, actor=caller.subject, now=counter.now
     )
     return TestOut(delivery=delivery_id, outcome=answer.outcome.value, status=answer.status)

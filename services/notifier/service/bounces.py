@@ -13,6 +13,7 @@ from notifier.repository import obligations as obligation_rows
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.escalation import climb_dead, end_dead
+from notifier.service.proofs import take_bounce as take_bounce_of_test
 from notifier.service.transmission import note_moved
 
 RETRY_AFTER = timedelta(minutes=5)
@@ -41,6 +42,7 @@ async def take_bounce(
     await ladder_rows.lock_firsts(session, [delivery_id])
     taken = await delivery_rows.take_back(session, delivery_id, values, at=now)
     if taken is None:
+        await take_bounce_of_test(session, delivery_id, now=now)
         return False
     moved, transmitted_at = taken
     # Only what this very mail had met: another rung may have got through.

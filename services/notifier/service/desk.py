@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from common.keys import KeyRing
+from notifier.domain.drill import Pace
 from notifier.domain.escalation import POLICIES, Policy
 from notifier.domain.schedule import TIERS, Tier, Urgency
 from notifier.lawbook import Lawbook
@@ -40,6 +41,7 @@ class Desk:
         public_url: base of the addresses in notices, without a slash at its end.
         tiers: pace by urgency; tests and demonstrations hand in quicker ones.
         policies: how silence climbs, by urgency.
+        pace: how often endpoints are tested.
     """
 
     lawbook: Lawbook
@@ -48,3 +50,4 @@ class Desk:
     lanes: Lanes
     tiers: Mapping[Urgency, Tier] = field(default_factory=lambda: TIERS)
     policies: Mapping[Urgency, Policy] = field(default_factory=lambda: POLICIES)
+    pace: Pace = field(default_factory=Pace)

@@ -1,4 +1,4 @@
-"""Signing keys and test notices of endpoints."""
+"""Endpoints: their signing keys, pauses, and lanes."""
 
 import base64
 import os
@@ -7,28 +7,19 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from common.db import Database, Session, after_commit
+from common.db import Session, after_commit
 from common.identity import Principal
-from common.ids import new_id
-from common.sealing import SealBroken, aead_open, aead_seal
+from common.sealing import aead_seal
 from common.telemetry import log
-from common.timing import Now
-from notifier.domain.channel import ASYMMETRIC, WEBHOOK, Answer, Channel, Parcel
-from notifier.domain.delivery import Outcome, State
-from notifier.domain.notice import Notice, digest, render_notice
-from notifier.domain.schedule import ORDER, Urgency
-from notifier.errors import EndpointUnknown, EndpointUnusable, EndpointWithoutKey
+from notifier.domain.channel import ASYMMETRIC
+from notifier.errors import EndpointUnknown, EndpointUnusable
 from notifier.repository import deliveries as delivery_rows
 from notifier.repository import directory, signing_keys
-from notifier.repository.claims import Claimed
 from notifier.repository.directory import Route
 from notifier.repository.records import act, add_acts
-from notifier.service.addresses import open_address, open_keys
 from notifier.service.desk import Desk
 from notifier.service.directory import alarms
 from notifier.service.grants import key_aad
-from notifier.service.notices import content_url, receipt_url
-from notifier.service.results import judge, write_results
 
 OVERLAP = timedelta(days=1)
 """How long an older key signs beside a new one (Standard Webhooks: several signatures)."""
@@ -135,120 +126,6 @@ async def find_own(session: Session, caller: Principal, endpoint_id: UUID) -> Ro
     if route is None or route.agency_id != caller.agency:
         raise EndpointUnknown
     return route
-
-
-async def send_test(
-    db: Database, desk: Desk, channel: Channel, endpoint_id: UUID, *, actor: str, now: Now
-) -> tuple[UUID, Answer]:
-    """Send a notice that belongs to no alert and says so in its signed bytes; answers what came of it.
-
-    It is an attempt like any other: its row commits before the first byte, its result is fenced.
-
-    Raises:
-        Refusal: the endpoint is unknown, revoked, or has no key.
-    """
-    planned_at = now()
-    async with db.transaction() as session:
-        route = await find_usable(session, endpoint_id)
-        keys = (await signing_keys.list_keys(session, [endpoint_id], now=planned_at)).get(endpoint_id, [])
-        if not keys and route.kind == WEBHOOK:
-            raise EndpointWithoutKey
-        claimed = await _add_test(session, desk, route, actor=actor, now=planned_at)
-
-    def open_key(no: int, sealed: bytes) -> bytes:
-        return aead_open(desk.keys.secret("vault"), sealed, key_aad(endpoint_id, no))
-
-    try:
-        parcel = Parcel(
-            delivery_id=claimed.delivery_id,
-            url=open_address(desk.keys, endpoint_id, route.url),
-            body=claimed.body or b"",
-            keys=open_keys(open_key, endpoint_id, keys),
-            timeout=desk.tiers[Urgency.URGENT].timeout,
-            kind=route.kind,
-        )
-    except SealBroken:
-        answer = Answer(Outcome.NO_KEY)
-    else:
-        answer = await channel.send(parcel, now=now())
-    result = judge(desk, claimed, answer, ended_at=now())
-    async with db.transaction() as session:
-        await write_results(session, desk, [result], now=now())
-        # One attempt is all that a test is: its answer goes to whoever asked.
-        state = State.ACKNOWLEDGED if answer.outcome is Outcome.ACCEPTED else State.DEAD
-        values = {"state": state, "reason": None, "claim_token": None, "next_wakeup_at": None}
-        await delivery_rows.set_delivery(session, claimed.delivery_id, values)
-    return claimed.delivery_id, answer
-
-
-async def _add_test(session: Session, desk: Desk, route: Route, *, actor: str, now: datetime) -> Claimed:
-    delivery_id, token = new_id(), new_id()
-    body = render_notice(
-        Notice(
-            delivery_id=delivery_id,
-            number=1,
-            handle=new_id(),
-            urgency=Urgency.ROUTINE,
-            duties=(),
-            content_url=content_url(desk, delivery_id),
-            grant="",
-            receipt_url=receipt_url(desk, delivery_id),
-            sent_at=now,
-            is_test=True,
-        )
-    )
-    until = now + desk.tiers[Urgency.URGENT].lease
-    await delivery_rows.add_delivery(
-        session,
-        {
-            "id": delivery_id,
-            "alert_id": None,
-            "agency_id": route.agency_id,
-            "role": "test",
-            "bodies": [],
-            "notice_no": 1,
-            "rung": 0,
-            "generation": 1,
-            "state": State.LEASED,
-            "urgency": ORDER[Urgency.URGENT],
-            "planned_at": now,
-            "next_wakeup_at": until,
-            "attempt_no": 1,
-            "claim_token": token,
-            "endpoint_id": route.endpoint_id,
-            "endpoint_version": route.version,
-            "escalation_level": 0,
-            "is_test": True,
-        },
-    )
-    notice = {"delivery_id": delivery_id, "body": body, "digest": digest(body), "rendered_at": now}
-    await delivery_rows.add_notices(session, [notice])
-    attempt = {
-        "delivery_id": delivery_id,
-        "no": 1,
-        "claim_token": token,
-        "endpoint_id": route.endpoint_id,
-        "endpoint_version": route.version,
-        "started_at": now,
-    }
-    await delivery_rows.add_attempts(session, [attempt])
-    await add_acts(session, [act("test.sent", at=now, actor=actor, subject_id=delivery_id)])
-    return Claimed(
-        delivery_id=delivery_id,
-        token=token,
-        attempt=1,
-        endpoint_id=route.endpoint_id,
-        urgency=Urgency.URGENT,
-        deadline=None,
-        leased_until=until,
-        alert_id=None,
-        role="test",
-        traceparent=None,
-        concurrency=route.concurrency,
-        url=route.url,
-        kind=route.kind,
-        body=body,
-    )
 
 
 async def list_lanes(session: Session) -> list[UUID]:

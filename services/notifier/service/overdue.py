@@ -10,13 +10,16 @@ from uuid import UUID
 from common.db import Session
 from common.telemetry import log
 from notifier.domain.delivery import Outcome, Reason, State
+from notifier.domain.drill import NO_RECEIPT
 from notifier.repository import deliveries as delivery_rows
+from notifier.repository import drills as drill_rows
 from notifier.repository import overdue as overdue_rows
 from notifier.repository.among import ALL, Among
 from notifier.repository.overdue import Overdue
 from notifier.repository.records import act, add_acts
 from notifier.service.desk import Desk
 from notifier.service.escalation import SILENCE, escalate
+from notifier.service.proofs import fail
 from notifier.service.routing import find_ways, route_alert
 
 LEASES = 500
@@ -77,17 +80,26 @@ async def look_at_overdue(session: Session, desk: Desk, *, now: datetime, among:
 
 
 async def _end_tests(session: Session, rows: Sequence[Overdue], *, now: datetime) -> None:
-    """Whoever sent a test notice died before its end, or its agency fetched it from the inbox.
+    """Whoever sent a test notice died before its end, its receipt did not come, or its agency fetched it.
 
-    One attempt is all that a test is: nobody waits for an answer to it, and it is not sent again.
+    One attempt is all that a test is: it is not sent again.
     """
     acts = []
     for row in rows:
+        ends, cause = State.DEAD, None
         if row.state is State.LEASED:
+            cause = Outcome.LEASE_EXPIRED.value
             await delivery_rows.close_attempt(
                 session, row.delivery_id, row.attempt, Outcome.LEASE_EXPIRED, at=now
             )
-        ends = State.ACKNOWLEDGED if row.state is State.TRANSMITTED else State.DEAD
+        elif row.state is State.TRANSMITTED:
+            if Outcome.ACCEPTED in await drill_rows.outcomes_of(session, row.delivery_id):
+                cause = NO_RECEIPT
+            else:
+                # Fetched: whether it could be sent is known already, or nobody will ever know.
+                ends, cause = State.ACKNOWLEDGED, Outcome.LEASE_EXPIRED.value
+        if cause is not None:
+            await fail(session, row.delivery_id, cause, now=now)
         values = {"state": ends, "reason": None, "claim_token": None, "next_wakeup_at": None}
         await delivery_rows.set_delivery(session, row.delivery_id, values)
         acts.append(act("test.ended", at=now, subject_id=row.delivery_id, state=ends.value))

@@ -33,6 +33,7 @@ from notifier.service.escalation import REJECTED, end_silence
 from notifier.service.exclusions import is_shut_out
 from notifier.service.grants import receipt_aad
 from notifier.service.known import note_known
+from notifier.service.proofs import take_answer
 from notifier.service.transmission import holders_informed, note_moved
 
 KEYS_OVERLAP = timedelta(days=1)
@@ -156,6 +157,8 @@ async def record_receipt(
             # The door commits for the sake of security events: what is refused must not stay with them.
             await receipt_rows.drop_receipt(session, addressed.delivery_id)
             raise ReceiptNotPossible
+    if by_hand is None:
+        await take_answer(session, addressed, now=now)
     await add_acts(
         session,
         [
@@ -173,7 +176,7 @@ async def record_receipt(
 
 
 def _is_answered(addressed: Addressed) -> bool:
-    return addressed.alert_id is not None and addressed.state in (State.ACKNOWLEDGED, State.REJECTED)
+    return addressed.state in (State.ACKNOWLEDGED, State.REJECTED)
 
 
 async def _follow(

@@ -14,7 +14,7 @@ import asyncpg
 from tests.acceptance.kill.checker import Told, Verdict
 from tests.parts.postgres import outside_any_loop
 
-ASKED = frozenset({"200", "500", "reset"})
+ASKED = frozenset({"200", "500", "reset", "test"})
 """Answers to a request that the house made; what an agency pulls it asks for itself."""
 
 SHORTEST_LEASE = timedelta(seconds=30)

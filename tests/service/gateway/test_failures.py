@@ -53,6 +53,33 @@ async def test_what_fails_stands_by_cause_and_names_no_agency_in_an_address(
     assert [body_of(one) for one in posted(house)] == [{"filter": SELECTION, "dry_run": True}]
 
 
+@pytest.mark.parametrize(
+    ("language", "cause"),
+    [
+        ("kk", "дұрыс қол қойылған түбіртек келмеді"),
+        ("ru", "верной подписанной квитанции нет"),
+        ("en", "not answered with a valid signed receipt"),
+    ],
+)
+async def test_an_endpoint_that_fails_its_tests_stands_there_with_its_agency_and_cause(
+    house: House, language: str, cause: str
+) -> None:
+    await sign_in(house)
+    show_failures(house)
+    await house.http.get(f"/console/language/{language}")
+    page = await house.http.get("/console/failures")
+    [section] = re.findall(r'aria-labelledby="tests".*?</section>', page.text, re.DOTALL)
+    name = {"kk": "Полиция департаменті", "ru": "Департамент полиции", "en": "Almaty police"}[language]
+    assert name in section
+    assert cause in section
+    assert str(ENDPOINT) in section
+    assert "%(" not in section
+    asked = [one.target for one in house.upstreams.heard if one.target.startswith("/v1/endpoints/tests")]
+    assert asked[-1] == "/v1/endpoints/tests?state=failing&limit=100"
+    house.upstreams.put("notifier", "GET", "/v1/endpoints/tests", {"items": [], "next": None})
+    assert 'aria-labelledby="tests"' not in (await house.http.get("/console/failures")).text
+
+
 async def test_one_operator_proposes_with_a_reason(house: House) -> None:
     await sign_in(house)
     show_failures(house)
