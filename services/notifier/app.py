@@ -17,12 +17,21 @@ from notifier.adapters.certificate import Certificate
 from notifier.adapters.channels import load, settings_of_plugins
 from notifier.adapters.lanes import BusLanes
 from notifier.adapters.registry import RegistryClient
+from notifier.adapters.witness import WitnessFile
 from notifier.consumers import effects
 from notifier.domain.address import networks
 from notifier.domain.channel import Outfit
 from notifier.domain.escalation import policies
 from notifier.domain.schedule import TIERS, Tier, Urgency
-from notifier.jobs import jobs, reading_bounces, watching_certificate, weighing
+from notifier.jobs import (
+    Sealing,
+    jobs,
+    reading_bounces,
+    verifying_audit,
+    watching_certificate,
+    weighing,
+    weighing_audit,
+)
 from notifier.lawbook import Lawbook
 from notifier.router import ROUTERS
 from notifier.router.counter import Counter
@@ -31,6 +40,7 @@ from notifier.service.conservation import BalanceBoard
 from notifier.service.desk import Desk
 from notifier.service.dispatch import Dispatcher
 from notifier.service.endpoints import list_lanes
+from notifier.service.sealing import AuditBoard, signed_with, signing_with
 from notifier.service.spares import SPARES
 from notifier.settings import Settings
 
@@ -81,6 +91,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         registry=registry.list_facts,
     )
     consumed = effects(desk)
+    audit = AuditBoard(parts.telemetry.meter)
     return Service(
         name="notifier",
         app=create_app(
@@ -95,8 +106,12 @@ def build(settings: Settings, parts: Parts) -> Service:
         jobs=[
             *jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
             *_of_channels(settings, parts, desk, outfit),
+            *_of_audit(settings, parts, audit),
         ],
-        watches=[weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show)],
+        watches=[
+            weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show),
+            weighing_audit(parts.db, parts.now, audit.show_lag),
+        ],
         background=[dispatcher.run, follow_lanes],
         lanes=list_lane_queues,
         close=[channel.close],
@@ -120,6 +135,14 @@ def _of_channels(settings: Settings, parts: Parts, desk: Desk, outfit: Outfit) -
         # One of its own: the channel's must notice a renewal by itself.
         certificate = Certificate(settings.client_certificate, settings.client_key)
         yield watching_certificate(certificate.ends_at, parts.now)
+
+
+def _of_audit(settings: Settings, parts: Parts, board: AuditBoard) -> Iterator[Job]:
+    """What keeps the audit record, and looks whether it is what was sealed."""
+    witness = WitnessFile(settings.witness_file) if settings.witness_file else None
+    yield Sealing(parts.db, signing_with(parts.keys), parts.now, witness.append if witness else None).job()
+    is_ours = signed_with(lambda: parts.keys.verifying("audit"))
+    yield verifying_audit(parts.db, parts.now, is_ours, witness.newest if witness else None, board.show)
 
 
 def _tiers(settings: Settings) -> dict[Urgency, Tier]:

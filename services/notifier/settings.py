@@ -63,3 +63,8 @@ class Settings(ServiceSettings):
     acknowledge_routine: timedelta | None = Field(
         None, description="the same for a routine notice (default 50 % of its time, then 80 and 100)"
     )
+    witness_file: Path | None = Field(
+        None,
+        description="file that signed heads of the audit record are appended to, where whoever runs the"
+        " database cannot write; unset: the log is the only witness",
+    )
