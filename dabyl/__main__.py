@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dabyl.agencies import app as agency
+from dabyl.auditing import app as audit
 from dabyl.calls import HOUSE_FILE, CallRefused, Calls, calls_here, home
 from dabyl.topology import app as topology
 
@@ -27,6 +28,7 @@ app.add_typer(agency, name="agency")
 app.add_typer(deliveries, name="deliveries")
 app.add_typer(law, name="law")
 app.add_typer(topology, name="topology")
+app.add_typer(audit, name="audit")
 # A pipe has no width of its own: wide enough for the table, so that a log stays readable.
 out = Console(width=None if sys.stdout.isatty() else 150, soft_wrap=False)
 err = Console(stderr=True)

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-SIGNING = ("gateway", "issuer", "intake", "notifier", "casework", "registry")
-"""Every service signs its own calls; ``issuer`` signs access tokens (held by gateway)."""
+SIGNING = ("gateway", "issuer", "intake", "notifier", "casework", "registry", "audit")
+"""Every service signs its own calls; ``issuer`` signs access tokens (gateway), ``audit`` seals (notifier)."""
 
 SEALING = ("content", "reporter", "denial", "routing", "assignee")
 """Private halves: content, reporter and denial at intake, routing at notifier, assignee at casework."""
@@ -40,6 +40,7 @@ HOLDERS: dict[str, tuple[str, ...]] = {
     "routing.sealing.key": ("notifier",),
     "assignee.sealing.key": ("casework",),
     "issuer.signing.key": ("gateway",),
+    "audit.signing.key": ("notifier",),
     "grant.secret": ("intake", "notifier"),
     "pairwise.secret": ("intake", "notifier"),
     "match.secret": ("intake",),
@@ -49,6 +50,7 @@ HOLDERS: dict[str, tuple[str, ...]] = {
     **{f"{service}.signing.key": (service,) for service in SERVICES},
     **{f"{name}.signing.pub": SERVICES for name in SIGNING},
     **{f"{name}.sealing.pub": SERVICES for name in SEALING},
+    "audit.signing.pub": ("notifier",),
 }
 """Every key of a ring, and which services hold it: what each is given, and asks for before it starts."""
 

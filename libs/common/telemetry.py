@@ -33,7 +33,7 @@ LOG_KEYS = frozenset(
         "event_id", "event_type", "queue", "lane", "consumer", "count", "attempt", "outcome", "status",
         "reason", "rule", "edition", "urgency", "escalation_level", "version", "client_id", "job",
         "error_type", "seconds", "signal", "table", "upstream", "method", "route", "confirmed",
-        "delivery_state",
+        "delivery_state", "origin", "number", "size", "root", "seal", "signature", "seq",
     }
 )  # fmt: skip
 """The only keys a log line may have. A value is an id, a code or a number, never text from outside."""

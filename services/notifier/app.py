@@ -17,6 +17,7 @@ from notifier.adapters.certificate import Certificate
 from notifier.adapters.channels import load, settings_of_plugins
 from notifier.adapters.lanes import BusLanes
 from notifier.adapters.registry import RegistryClient
+from notifier.adapters.witness import WitnessFile
 from notifier.consumers import effects
 from notifier.domain.address import networks
 from notifier.domain.channel import Outfit
@@ -24,12 +25,15 @@ from notifier.domain.drill import Pace
 from notifier.domain.escalation import policies
 from notifier.domain.schedule import TIERS, Tier, Urgency
 from notifier.jobs import (
+    Sealing,
     jobs,
     reading_bounces,
     testing_endpoints,
+    verifying_audit,
     watching_certificate,
     watching_endpoints,
     weighing,
+    weighing_audit,
 )
 from notifier.lawbook import Lawbook
 from notifier.router import ROUTERS
@@ -40,6 +44,7 @@ from notifier.service.desk import Desk
 from notifier.service.dispatch import Dispatcher
 from notifier.service.drills import StandingBoard
 from notifier.service.endpoints import list_lanes
+from notifier.service.sealing import AuditBoard, signed_with, signing_with
 from notifier.service.spares import SPARES
 from notifier.settings import Settings
 
@@ -91,6 +96,7 @@ def build(settings: Settings, parts: Parts) -> Service:
         registry=registry.list_facts,
     )
     consumed = effects(desk)
+    audit = AuditBoard(parts.telemetry.meter)
     return Service(
         name="notifier",
         app=create_app(
@@ -106,9 +112,11 @@ def build(settings: Settings, parts: Parts) -> Service:
             *jobs(parts.db, desk, parts.now, list_facts=registry.list_facts),
             testing_endpoints(parts.db, desk, parts.now, channel),
             *_of_channels(settings, parts, desk, outfit),
+            *_of_audit(settings, parts, audit),
         ],
         watches=[
             weighing(parts.db, parts.now, BalanceBoard(parts.telemetry.meter).show),
+            weighing_audit(parts.db, parts.now, audit.show_lag),
             watching_endpoints(parts.db, desk, parts.now, StandingBoard(parts.telemetry.meter).show),
         ],
         background=[dispatcher.run, follow_lanes],
@@ -134,6 +142,14 @@ def _of_channels(settings: Settings, parts: Parts, desk: Desk, outfit: Outfit) -
         # One of its own: the channel's must notice a renewal by itself.
         certificate = Certificate(settings.client_certificate, settings.client_key)
         yield watching_certificate(certificate.ends_at, parts.now)
+
+
+def _of_audit(settings: Settings, parts: Parts, board: AuditBoard) -> Iterator[Job]:
+    """What keeps the audit record, and looks whether it is what was sealed."""
+    witness = WitnessFile(settings.witness_file) if settings.witness_file else None
+    yield Sealing(parts.db, signing_with(parts.keys), parts.now, witness.append if witness else None).job()
+    is_ours = signed_with(lambda: parts.keys.verifying("audit"))
+    yield verifying_audit(parts.db, parts.now, is_ours, witness.newest if witness else None, board.show)
 
 
 def _tiers(settings: Settings) -> dict[Urgency, Tier]:

@@ -11,9 +11,11 @@ from common.parts import Job
 from common.telemetry import log
 from common.timing import Now
 from notifier.domain.bounce import ReturnPath
+from notifier.domain.chain import Witness
 from notifier.domain.channel import Channel
 from notifier.domain.conservation import Balance
 from notifier.domain.drill import Standing
+from notifier.domain.sealed import Head, IsOurs, Sign
 from notifier.errors import RegistryAway
 from notifier.repository.among import Among
 from notifier.service import (
@@ -28,7 +30,9 @@ from notifier.service import (
     periods,
     rebuilding,
     redrives,
+    sealing,
     succession,
+    verifying,
 )
 from notifier.service.desk import Desk
 from notifier.service.passes import Pass
@@ -42,6 +46,12 @@ EVERY_MINUTE = timedelta(minutes=1)
 EVERY_HOUR = timedelta(hours=1)
 ALARMS_DAYS = (3, 14, 30)
 """How long before the end of our certificate somebody is told, each time louder."""
+
+TOLD_EVERY = timedelta(minutes=1)
+"""How often a witness hears of a new head, at most."""
+
+PASSES = 20
+"""So many at a time: a heap is sealed soon, and a worker that is asked to stop is not held up by it."""
 
 Show = Callable[[Balance], None]
 """Puts a balance where operators look: metrics and log."""
@@ -240,3 +250,106 @@ def watching_endpoints(db: Database, desk: Desk, now: Now, show: ShowStandings) 
             show(await drills.count_standings(session, desk, now=now()))
 
     return Job("watch_endpoints", EVERY_MINUTE, watch_endpoints)
+
+
+class Sealing:
+    """The audit record is sealed each second, and the newest head told to the witness each minute.
+
+    Args:
+        tell: appends a head to the witness's file; nothing: the log is the only witness.
+    """
+
+    def __init__(self, db: Database, sign: Sign, now: Now, tell: Callable[[Head], None] | None) -> None:
+        self._db = db
+        self._sign = sign
+        self._now = now
+        self._tell = tell
+        self._untold: Head | None = None
+        self._told_at: datetime | None = None
+
+    def job(self) -> Job:
+        """What the worker runs."""
+        return Job("seal_audit", EVERY_SECOND, self.run)
+
+    async def run(self) -> None:
+        """Seal what is there."""
+        if self._told_at is None:
+            # What the process before us sealed last, it may not have told.
+            async with self._db.reading() as session:
+                self._untold = await sealing.find_head(session)
+        for _ in range(PASSES):
+            if not await self._is_anything_due():
+                break
+            async with self._db.transaction() as session:
+                made = await sealing.seal(session, self._sign, now=self._now())
+            if made is None:
+                break  # another worker is at it
+            self._untold = made.head()
+        await self._witness()
+
+    async def _is_anything_due(self) -> bool:
+        async with self._db.reading() as session:
+            is_due = await sealing.is_anything_due(session, now=self._now())
+            is_unnumbered = await sealing.is_unnumbered(session)
+        if is_unnumbered:
+            async with self._db.transaction() as session:
+                await sealing.number_rows(session)
+        return is_due or is_unnumbered
+
+    async def _witness(self) -> None:
+        now = self._now()
+        head = self._untold
+        if head is None or (self._told_at is not None and now - self._told_at < TOLD_EVERY):
+            return
+        self._told_at = now
+        log.info("audit_sealed", **head.values())
+        if self._tell is not None:
+            try:
+                await asyncio.to_thread(self._tell, head)
+            except OSError as error:
+                log.error("witness_not_written", error_type=type(error).__name__)
+                return  # told again in a minute
+        self._untold = None
+
+
+def weighing_audit(db: Database, now: Now, show: Callable[[timedelta], None]) -> Job:
+    """For how long an act is not sealed is looked at each minute."""
+
+    async def weigh_audit() -> None:
+        async with db.reading() as session:
+            lag = await sealing.measure_lag(session, now=now())
+        show(lag)
+
+    return Job("weigh_audit", EVERY_MINUTE, weigh_audit)
+
+
+def verifying_audit(
+    db: Database,
+    now: Now,
+    is_ours: IsOurs,
+    witnessed: Callable[[], list[str]] | None,
+    show: Callable[[verifying.Report, datetime], None],
+) -> Job:
+    """The newest seals are verified at the start and each hour; nothing stops when they do not hold.
+
+    Args:
+        witnessed: the newest lines of the witness's file.
+    """
+
+    async def verify_audit() -> None:
+        witness = Witness(is_ours)
+        if witnessed is not None:
+            try:
+                # Before the look at the table: what it has by now is there then.
+                lines = await asyncio.to_thread(witnessed)
+            except OSError as error:
+                log.error("witness_not_read", error_type=type(error).__name__)
+                lines = []
+            if found := witness.read(lines):
+                show(verifying.Report(found, 0, 0, 0, witness.count), now())
+                return
+        async with db.reading() as session:
+            report = await verifying.verify_newest(session, is_ours, witness)
+        show(report, now())
+
+    return Job("verify_audit", EVERY_HOUR, verify_audit)

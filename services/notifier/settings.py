@@ -72,3 +72,8 @@ class Settings(ServiceSettings):
     test_people: Often = Field(
         Often.WEEKLY, description="the same to endpoints that ring for a person (smtp, sms, voice)"
     )
+    witness_file: Path | None = Field(
+        None,
+        description="file that signed heads of the audit record are appended to, where whoever runs the"
+        " database cannot write; unset: the log is the only witness",
+    )

@@ -1,6 +1,7 @@
 """The alarms: each reads a figure that is shown, sees it go away at every service, and stands on the page."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from common.telemetry import Telemetry
 from common.timing import utc_now
 from common.weighing import OutboxBalance, OutboxBoard
 from notifier.domain.conservation import Balance
+from notifier.domain.drill import Standing
 from notifier.service.conservation import BalanceBoard
+from notifier.service.drills import StandingBoard
+from notifier.service.sealing import AuditBoard
+from notifier.service.verifying import Report
 from tests.parts.compose import SERVICES, read_compose
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +67,10 @@ async def test_an_alarm_reads_what_is_shown_and_is_explained(alert: str) -> None
     now = utc_now()
     OutboxBoard(telemetry.meter).show(OutboxBalance("intake", now, 0, None, {"notifier": 0}))
     BalanceBoard(telemetry.meter).show(Balance(now, now, 0, {}, ()))
+    StandingBoard(telemetry.meter).show(dict.fromkeys(Standing, 0))
+    audit = AuditBoard(telemetry.meter)
+    audit.show_lag(timedelta(0))
+    audit.show(Report(None, 0, 0, 0, 0), now)
     await QueueWatch(MemoryBus(), _no_queues, meter=telemetry.meter).pass_once()
     shown = set(re.findall(r"^(\w+)", telemetry.exposition().decode(), re.MULTILINE))
     telemetry.close()

@@ -113,7 +113,7 @@ def play(folder: Path, size: Size, seed: int) -> Round:
                 one.wait()
             verdict = stage.settled(within=STALL_SECONDS)
             broken = weigh(house.url, folder, within=AFTER_KILLS_SECONDS)
-        compare_rows(stage, house.postgres.url_for("notifier"), verdict)
+            compare_rows(stage, house.postgres.url_for("notifier"), house.keys("notifier"), verdict)
     settled = time.monotonic()
     return Round(
         size=size,

@@ -82,6 +82,7 @@ def play(scene: Scene, fault: Fault, *, within: float | None = None) -> Story:
     compare_rows(
         scene.stage,
         scene.house.postgres.url_for("notifier"),
+        scene.house.keys("notifier"),
         verdict,
         within=fault.settle if within is None else within,
     )

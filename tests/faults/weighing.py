@@ -1,14 +1,19 @@
-"""The house judged by its own rows once it came to rest: its ledger's laws, and what agencies heard."""
+"""The house judged by its own rows once it came to rest: its laws, what agencies heard, its chain."""
 
 import time
 from pathlib import Path
 
+from dabyl.auditing import verify
 from dabyl.calls import CallRefused, Calls, HouseAway
+from tests.acceptance.kill.chain import judge_chain
 from tests.acceptance.kill.checker import Verdict, read_agency_log, read_client_log
 from tests.acceptance.kill.ledger import compare, read_known, read_ledger
 from tests.acceptance.kill.stage import Stage
+from tests.parts.postgres import outside_any_loop
 
 LEDGER_SECONDS = 90.0
+SEALED_SECONDS = 30.0
+"""Every row is sealed within a second, when the machine has time for it."""
 AFTER_KILLS_SECONDS = 300.0
 """Thousands of alerts whose dead and lying bodies never answer: their operators are called in the end."""
 
@@ -39,11 +44,22 @@ def weigh(url: str, folder: Path, *, within: float = LEDGER_SECONDS) -> list[str
         calls.close()
 
 
-def compare_rows(stage: Stage, database: str, verdict: Verdict, *, within: float = LEDGER_SECONDS) -> None:
-    """Add to the verdict where the rows and what agencies heard do not agree (I1, I2, I4, I7).
+def verify_record(home: Path) -> list[str]:
+    """What `dabyl audit verify` finds wrong in an embedded house, or that nothing was sealed at all (I6)."""
+    report = outside_any_loop(verify(f"sqlite+aiosqlite:///{home / 'notifier.db'}", home / "keys"))
+    if report.finding is not None:
+        return [f"chain: {report.finding.words}"]
+    return [] if report.sealed else ["chain: nothing is sealed"]
+
+
+def compare_rows(
+    stage: Stage, database: str, keys: Path, verdict: Verdict, *, within: float = LEDGER_SECONDS
+) -> None:
+    """Add where the rows do not agree with what agencies heard (I1, I2, I4, I7), or with their chain (I6).
 
     Args:
         database: notifier's, as SQLAlchemy names it.
+        keys: folder of notifier's keys.
         within: seconds in which every accepted alert must be in the rows, whoever was told of it already.
     """
     accepted = {alert for one in read_client_log(stage.client_log) for _, alert in one.answers}
@@ -53,3 +69,4 @@ def compare_rows(stage: Stage, database: str, verdict: Verdict, *, within: float
     for alert in sorted(forgotten):
         verdict.found("forgotten", f"alert {alert} was accepted and is in no row")
     compare(read_agency_log(stage.agency_log), read_ledger(database), verdict)
+    judge_chain(database, keys, verdict, within=SEALED_SECONDS)

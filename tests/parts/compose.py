@@ -173,6 +173,10 @@ class ComposeHouse:
     def lasting(self) -> list[Container]:
         return [one for one in self.containers.values() if one.role not in ONCE]
 
+    def keys(self, service: str) -> Path:
+        """What its containers mount."""
+        return self.folder / "secrets" / service
+
     def start_parts(self) -> None:
         """PostgreSQL with init.sh, RabbitMQ with the rendered definitions."""
         self.postgres.start()

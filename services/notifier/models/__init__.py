@@ -31,6 +31,7 @@ from notifier.models.metadata import METADATA
 from notifier.models.periods import period_returns, period_watermarks, periods
 from notifier.models.proposals import proposals
 from notifier.models.records import audit, escalations, security_events
+from notifier.models.seals import audit_holes, audit_seals
 from notifier.models.successions import successions
 
 add_tables(METADATA)
@@ -44,6 +45,8 @@ __all__ = [
     "alerts",
     "attempts",
     "audit",
+    "audit_holes",
+    "audit_seals",
     "breach_statements",
     "breaches",
     "changes",

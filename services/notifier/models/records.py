@@ -1,6 +1,17 @@
 """What stays on record: acts, alarms, and what should not have happened. Ids and codes only."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, SmallInteger, String, Table, UniqueConstraint, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from common.db import Json
@@ -33,7 +44,11 @@ audit = Table(
     Column("alert_id", Uuid),
     Column("subject_id", Uuid),
     Column("detail", Json, nullable=False),
+    # Given by the database when a row is written, whenever that is committed: by a sequence; on SQLite by a
+    # trigger, which a migration that builds the table anew must make again. Empty: from before seals.
+    Column("seq", BigInteger),
 )
+Index("uq_audit_seq", audit.c.seq, unique=True)
 Index("ix_audit_alert_id", audit.c.alert_id)
 Index("ix_audit_subject_id", audit.c.subject_id)
 

@@ -14,7 +14,7 @@ from tests.acceptance.embedded import EmbeddedHouse
 from tests.acceptance.kill.stage import Stage
 from tests.acceptance.kill.supervisor import Killer, Target
 from tests.faults.kills import PAUSE, SEED, STALL_SECONDS, Round, Size, play, run_story
-from tests.faults.weighing import weigh
+from tests.faults.weighing import verify_record, weigh
 
 SIZE = Size(kills=26, alerts=200)
 
@@ -55,7 +55,7 @@ def test_on_the_embedded_stack_nothing_is_lost(tmp_path: Path, record_property: 
             )
             run_story(reporter, killer, within=size.longest)
             verdict = stage.settled(within=STALL_SECONDS)
-            broken = weigh(house.url, house.home)
+            broken = weigh(house.url, house.home) + verify_record(house.home)
     finally:
         house.stop()
     played = Round(
