@@ -353,7 +353,7 @@ CHECKS = (
     "redirect", "answers", "in_time", "wrong_signature", "no_signature", "altered_body", "other_id",
     "old_timestamp", "future_timestamp", "rotation", "unknown_field", "huge_body", "garbage", "unreadable",
     "broken_off", "token", "content", "receipt", "receipt_signature", "receipt_shape", "receipt_digest",
-    "duplicate", "one_effect", "answers_first", "test_answered", "receipt_again", "receipt_later", "no_content",
-    "other_answer",
+    "duplicate", "one_effect", "answers_first", "test_answered", "receipt_again", "receipt_later",
+    "no_content", "other_answer",
 )  # fmt: skip
 """Everything that is tried, in the order in which it is told."""
