@@ -1,7 +1,7 @@
 """Deliveries outside the hot path: planned, routed, rerouted, opened."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -307,49 +307,6 @@ async def close_attempt(
 async def set_delivery(session: Session, delivery_id: UUID, values: Mapping[str, Any]) -> None:
     """Change one delivery that this transaction has locked."""
     await session.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(**values))
-
-
-@dataclass(frozen=True, slots=True)
-class Climb:
-    """How far a first way has climbed, and when it is looked at again."""
-
-    delivery_id: UUID
-    escalation_level: int
-    silent_since: datetime
-    climb_at: datetime
-    next_wakeup_at: datetime | None
-    """``None``: it keeps its own."""
-
-
-_CLIMBS = Rows(
-    "climbs",
-    deliveries.c.id,
-    deliveries.c.escalation_level,
-    deliveries.c.silent_since,
-    deliveries.c.climb_at,
-    deliveries.c.next_wakeup_at,
-)
-
-
-async def set_climbs(session: Session, climbs: Sequence[Climb]) -> None:
-    """Write down what became of silences, all of whose deliveries this transaction has locked."""
-    if climbs:
-        await _CLIMBS.execute(session, _set_climbs, [astuple(climb) for climb in climbs])
-
-
-@cache
-def _set_climbs(dialect: str) -> Executable:
-    climbs = _CLIMBS.table(dialect)
-    return (
-        update(deliveries)
-        .where(deliveries.c.id == climbs.c.id)
-        .values(
-            escalation_level=climbs.c.escalation_level,
-            silent_since=climbs.c.silent_since,
-            climb_at=climbs.c.climb_at,
-            next_wakeup_at=func.coalesce(climbs.c.next_wakeup_at, deliveries.c.next_wakeup_at),
-        )
-    )
 
 
 async def add_delivery(session: Session, row: Mapping[str, Any]) -> None:

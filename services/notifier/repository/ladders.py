@@ -1,12 +1,14 @@
 """Ladders: which rungs of a delivery were climbed, and the ways that answer one silence."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Executable, func, or_, select, update
 
+from common.bulk import Rows
 from common.db import Session
 from notifier.domain.delivery import State
 from notifier.domain.escalation import Rung
@@ -133,3 +135,46 @@ async def rungs_of(session: Session, delivery_ids: Collection[UUID]) -> Mapping[
         delivery_id: frozenset(step.rung for step in found if step.rung is not None)
         for delivery_id, found in steps.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """How far a first way has climbed, and when it is looked at again."""
+
+    delivery_id: UUID
+    escalation_level: int
+    silent_since: datetime
+    climb_at: datetime
+    next_wakeup_at: datetime | None
+    """``None``: it keeps its own."""
+
+
+_CLIMBS = Rows(
+    "climbs",
+    deliveries.c.id,
+    deliveries.c.escalation_level,
+    deliveries.c.silent_since,
+    deliveries.c.climb_at,
+    deliveries.c.next_wakeup_at,
+)
+
+
+async def set_climbs(session: Session, climbs: Sequence[Climb]) -> None:
+    """Write down what became of silences, all of whose deliveries this transaction has locked."""
+    if climbs:
+        await _CLIMBS.execute(session, _set_climbs, [astuple(climb) for climb in climbs])
+
+
+@cache
+def _set_climbs(dialect: str) -> Executable:
+    climbs = _CLIMBS.table(dialect)
+    return (
+        update(deliveries)
+        .where(deliveries.c.id == climbs.c.id)
+        .values(
+            escalation_level=climbs.c.escalation_level,
+            silent_since=climbs.c.silent_since,
+            climb_at=climbs.c.climb_at,
+            next_wakeup_at=func.coalesce(climbs.c.next_wakeup_at, deliveries.c.next_wakeup_at),
+        )
+    )

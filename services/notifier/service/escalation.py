@@ -25,7 +25,6 @@ from notifier.repository import overdue as overdue_rows
 from notifier.repository.alerts import AlertRow
 from notifier.repository.among import ALL, Among
 from notifier.repository.claims import Moved
-from notifier.repository.deliveries import Climb
 from notifier.repository.directory import (
     Route,
     Superior,
@@ -33,6 +32,7 @@ from notifier.repository.directory import (
     find_routes,
     find_superiors,
 )
+from notifier.repository.ladders import Climb
 from notifier.repository.overdue import Overdue
 from notifier.repository.records import act, add_acts
 from notifier.service.calling import call_operator, raise_alarms
@@ -151,7 +151,7 @@ async def escalate(
                 if any(alarm["rung"] in (None, Rung.OPERATOR.value) for alarm in raised):
                     called.add(row.delivery_id)
     # Together: under a full load hundreds of agencies can be silent at the same moment.
-    await delivery_rows.set_climbs(session, climbs)
+    await ladder_rows.set_climbs(session, climbs)
     await raise_alarms(session, alarms, now=now)
     return called
 
