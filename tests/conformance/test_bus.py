@@ -243,9 +243,11 @@ def rabbit(bus: Bus) -> RabbitBus:
 
 
 async def with_channel(url: str, act: Callable[[aio_pika.abc.AbstractChannel], Awaitable[object]]) -> object:
-    connection = await aio_pika.connect(url)
-    async with connection:
-        return await act(await connection.channel())
+    # A broker that deletes a queue while somebody makes it again may never answer (seen on 3.10).
+    async with asyncio.timeout(20):
+        connection = await aio_pika.connect(url)
+        async with connection:
+            return await act(await connection.channel())
 
 
 async def depth(url: str, queue: Queue) -> int:
