@@ -11,7 +11,10 @@ from sqlalchemy import update
 
 from common.http import write_cursor
 from common.testing import FrozenNow
+from notifier.domain.bounce import Bounce
 from notifier.models import attempts, deliveries, obligations
+from notifier.repository.redrives import Again, redrive
+from notifier.service.bounces import take_bounce
 from tests.service.notifier.conftest import House
 
 CABINET = "child_violence_help_cabinet"
@@ -88,6 +91,26 @@ async def test_places_go_up_when_clocks_do_not(house: House, now: FrozenNow) -> 
         first = later
     rows = await house.rows(deliveries, role=POLICE)
     assert len({row.handed_at for row in rows}) == len(rows) == 3
+
+
+async def test_what_bounced_or_is_sent_again_comes_again_to_a_reader_who_has_passed_it(
+    house: House, now: FrozenNow
+) -> None:
+    ledger = house.ledger
+    endpoint = await ledger.connect(POLICE, "https://police.example/hook")
+    await ledger.take(ledger.alert())
+    passed = await pull(house, POLICE)
+    [row] = await house.rows(deliveries, role=POLICE)
+    async with ledger.db.transaction() as session:
+        assert await take_bounce(session, ledger.desk, row.id, Bounce("5.1.1", is_unknown=True), now=now())
+    again = await pull(house, POLICE, after=passed["next"])
+    assert [item["delivery"] for item in again["items"]] == [str(row.id)]
+    async with ledger.db.transaction() as session:
+        await session.execute(update(deliveries).where(deliveries.c.id == row.id).values(state="dead"))
+        wanted = Again(row.id, generation=row.generation, endpoint_id=endpoint, version=1, at=now())
+        assert await redrive(session, [wanted]) == {row.id}
+    once_more = await pull(house, POLICE, after=again["next"])
+    assert [item["delivery"] for item in once_more["items"]] == [str(row.id)]
 
 
 async def test_a_place_from_before_there_were_places_skips_nothing(house: House, now: FrozenNow) -> None:
