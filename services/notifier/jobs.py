@@ -214,7 +214,8 @@ def weighing(db: Database, now: Now, show: Show) -> Job:
     async def weigh_ledger() -> None:
         async with db.reading() as session:
             moment = now()
-            balance = await conservation.weigh(session, now=moment, since=moment - conservation.RECENT)
+            since = moment - conservation.RECENT
+            balance = await conservation.weigh(session, now=moment, since=since, rest=conservation.GENTLY)
         show(balance)
 
     return Job("weigh_ledger", EVERY_MINUTE, weigh_ledger)

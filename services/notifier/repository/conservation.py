@@ -1,5 +1,7 @@
 """Weighs the ledger: for each law the rows that break it. Reads only what is stored."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -45,8 +47,9 @@ async def count_states(session: Session, *, since: datetime | None) -> tuple[int
 
 
 async def find_broken(
-    session: Session, *, since: datetime | None, asleep_before: datetime, stuck_before: datetime, limit: int
-) -> dict[Law, list[UUID]]:
+    session: Session, *, since: datetime | None, asleep_before: datetime, stuck_before: datetime, limit: int,
+    rest: float = 0.0,
+) -> dict[Law, list[UUID]]:  # fmt: skip
     """Ids of rows that break a law, at most ``limit`` a law; laws that hold are left out.
 
     Args:
@@ -54,12 +57,16 @@ async def find_broken(
             a routine ladder first climbs after days.
         asleep_before: a wake-up that was due before this should have happened.
         stuck_before: an event written before this should have left.
+        rest: after each law nothing is asked for so many times as long as it took.
     """
     broken = {}
     for law, query in _queries(since, asleep_before, stuck_before).items():
+        began = time.perf_counter()
         found = list((await session.scalars(query.limit(limit))).all())
         if found:
             broken[law] = found
+        if rest:
+            await asyncio.sleep(rest * (time.perf_counter() - began))
     return broken
 
 

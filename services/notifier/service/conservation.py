@@ -15,16 +15,22 @@ ASLEEP_AFTER = timedelta(seconds=60)
 STUCK_AFTER = timedelta(seconds=60)
 RECENT = timedelta(days=2)
 """What the job weighs each minute; the command and the door weigh everything when asked to."""
+GENTLY = 2.0
+"""How many times as long as each law takes the job rests after it: its queries in a row keep one of two cores
+busy, and the alerts of that moment wait for it (measured: some 100 ms for ten of them, once a minute)."""
 MOST = 1000
 SAMPLE = 5
 
 
-async def weigh(session: Session, *, now: datetime, since: datetime | None = None) -> Balance:
+async def weigh(
+    session: Session, *, now: datetime, since: datetime | None = None, rest: float = 0.0
+) -> Balance:
     """Every law over every stored row, or over those planned since a moment."""
     planned, states = await ledger.count_states(session, since=since)
     broken = await ledger.find_broken(
-        session, since=since, asleep_before=now - ASLEEP_AFTER, stuck_before=now - STUCK_AFTER, limit=MOST
-    )
+        session, since=since, asleep_before=now - ASLEEP_AFTER, stuck_before=now - STUCK_AFTER, limit=MOST,
+        rest=rest,
+    )  # fmt: skip
     imbalances = tuple(Imbalance(law, len(ids), tuple(ids[:SAMPLE])) for law, ids in broken.items())
     return Balance(now, since, planned, states, imbalances)
 
