@@ -1,9 +1,11 @@
 """A worker of its own process that only seals: ``python -m tests.service.notifier.sealing_alone URL KEYS``.
 
-It says a line, beside its log, when it has sealed for the first time, and goes on until it is killed.
+It says a line, beside its log, when it has sealed for the first time, and goes on until it is killed or
+whoever started it is gone.
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -18,8 +20,8 @@ from notifier.service.sealing import signing_with
 async def _main(url: str, keys: Path) -> None:
     configure_logging()
     sealing = Sealing(Database(url), signing_with(KeyRing(keys)), utc_now, None)
-    is_new = True
-    while True:
+    is_new, parent = True, os.getppid()
+    while os.getppid() == parent:
         await sealing.run()
         if is_new:
             sys.stdout.write("sealing\n")

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,8 @@ from common.outbox import OUTBOX
 from common.runtime import listen, run_api
 from common.testing import FrozenNow, parts_for_test
 from notifier.app import build
-from notifier.domain.conservation import Law
+from notifier.domain.conservation import Balance, Law
+from notifier.jobs import weighing
 from notifier.models import attempts, audit, deliveries, notices, obligations, receipts
 from notifier.service.conservation import BalanceBoard, weigh
 from notifier.settings import Settings
@@ -248,3 +250,21 @@ async def test_a_mended_law_falls_to_nothing_on_the_metrics_page(worked: House) 
     assert not broken().endswith(" 0.0")
     board.show(good)
     assert broken().endswith(" 0.0")
+
+
+async def test_the_job_rests_after_each_law(worked: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its queries in a row would keep alerts of that moment waiting; whoever asks does not wait."""
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr("notifier.repository.conservation.asyncio", SimpleNamespace(sleep=rest))
+    found: list[Balance] = []
+    async with worked.ledger.db.reading() as session:
+        asked = await weigh(session, now=worked.ledger.now())
+    assert rests == []
+    await weighing(worked.ledger.db, worked.ledger.now, found.append).run()
+    assert len(rests) == len(Law)
+    assert min(rests) > 0
+    assert found[0].states == asked.states
