@@ -89,6 +89,17 @@ def test_what_is_planted_is_found(tables: Tables, what: str) -> None:
     assert any(one.startswith(words) for one in check_chain(*tables, is_signed))
 
 
+@pytest.mark.parametrize("seq", [11, None])
+def test_only_what_was_there_at_the_first_look_must_be_sealed(tables: Tables, seq: int | None) -> None:
+    seals, rows = tables
+    first, second = UUID(int=101), UUID(int=102)
+    rows.append({**_row(rows, 1), "seq": seq, "id": first})
+    assert list(check_chain(seals, rows, is_signed, known={row["id"] for row in rows} - {first})) == []
+    rows.append({**_row(rows, 1), "seq": 12, "id": second})
+    found = list(check_chain(seals, rows, is_signed, known={row["id"] for row in rows} - {second}))
+    assert found == [f"unsealed: 1 rows, e.g. {seq}"]
+
+
 def test_a_tree_of_any_size_has_the_root_of_the_house() -> None:
     for size in range(1, 40):
         made = seal_next(
