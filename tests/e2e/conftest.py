@@ -20,8 +20,8 @@ from gateway.domain.identity import Role
 from gateway.domain.waterfall import Span
 from gateway.settings import Settings
 from tests.factories.gateway import House, Upstreams, a_session
+from tests.parts.packages import ensure_chromium
 
-CHROMIUM = os.environ.get("DABYL_TEST_CHROMIUM", "/usr/bin/chromium")
 LOCALES = {"kk": "kk-KZ", "ru": "ru-RU", "en": "en-GB"}
 
 
@@ -104,8 +104,16 @@ class Site:
             self.complaints.append(f"asked elsewhere: {url}")
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Its path: one that is named, found, or installed (a fresh machine has none)."""
+    return os.environ.get("DABYL_TEST_CHROMIUM") or str(ensure_chromium())
+
+
 @pytest.fixture
-async def site(db_url: Callable[[str], str], keys: KeyRing, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(
+    db_url: Callable[[str], str], keys: KeyRing, tmp_path: Path, chromium: str
+) -> AsyncIterator[Site]:
     async with _upstreams(keys) as upstreams:
         door = listen("127.0.0.1", 0)
         url = f"http://127.0.0.1:{door.getsockname()[1]}"
@@ -118,7 +126,7 @@ async def site(db_url: Callable[[str], str], keys: KeyRing, tmp_path: Path) -> A
         stop = asyncio.Event()
         serving = asyncio.create_task(serve(service.app, stop, [door]))
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             yield Site(house, url, browser)
             await browser.close()
         stop.set()
