@@ -16,6 +16,7 @@ PLANTED = {
     "any receipt": "agencies that lie",
     "no reconciler": "database restored from an older backup",
     "sends once": "backends ended",
+    "no sealing": "connections closed",
 }
 """By protection: the fault that must be noticed without it."""
 

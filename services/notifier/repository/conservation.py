@@ -31,6 +31,8 @@ from notifier.models import alerts, attempts, audit, deliveries, notices, obliga
 from notifier.models.deliveries import CLIMBING, SENDABLE, WATCHED
 
 GOT_THROUGH = (Outcome.ACCEPTED, Outcome.PULLED)
+LONGEST_REST = 0.5
+"""Seconds. One snapshot serves all laws, and PostgreSQL ends who keeps a transaction idle for a minute."""
 
 
 async def count_states(session: Session, *, since: datetime | None) -> tuple[int, dict[str, int]]:
@@ -57,7 +59,7 @@ async def find_broken(
             a routine ladder first climbs after days.
         asleep_before: a wake-up that was due before this should have happened.
         stuck_before: an event written before this should have left.
-        rest: after each law nothing is asked for so many times as long as it took.
+        rest: after each law nothing is asked for so many times as long as it took, at most ``LONGEST_REST``.
     """
     broken = {}
     for law, query in _queries(since, asleep_before, stuck_before).items():
@@ -66,7 +68,7 @@ async def find_broken(
         if found:
             broken[law] = found
         if rest:
-            await asyncio.sleep(rest * (time.perf_counter() - began))
+            await asyncio.sleep(min(LONGEST_REST, rest * (time.perf_counter() - began)))
     return broken
 
 

@@ -21,6 +21,7 @@ from notifier.app import build
 from notifier.domain.conservation import Balance, Law
 from notifier.jobs import weighing
 from notifier.models import attempts, audit, deliveries, notices, obligations, receipts
+from notifier.repository.conservation import LONGEST_REST
 from notifier.service.conservation import BalanceBoard, weigh
 from notifier.settings import Settings
 from tests.factories.notifier import a_receipt, eventually
@@ -268,3 +269,6 @@ async def test_the_job_rests_after_each_law(worked: House, monkeypatch: pytest.M
     assert len(rests) == len(Law)
     assert min(rests) > 0
     assert found[0].states == asked.states
+    async with worked.ledger.db.reading() as session:
+        await weigh(session, now=worked.ledger.now(), rest=1e9)
+    assert set(rests[len(Law) :]) == {LONGEST_REST}  # a slow law must not leave its transaction idle for long
